@@ -1,0 +1,46 @@
+"""What every dataset says of itself: its settings, its names and its rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gdexp.core.checks import choice
+from gdexp.core.factor import Chunk
+from gdexp.data.scaling import SCALINGS
+
+
+@dataclass(frozen=True)
+class Table:
+    """Names and rows: `read()` gives all rows, in the same order each time, as chunks of features and target.
+
+    `units` maps a column's name to its unit, for the axes of figures; `note` says what was left out, if anything.
+    """
+
+    features: tuple[str, ...]
+    target: str
+    read: Callable[[], Iterator[Chunk]]
+    units: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """Base of the datasets: a frozen dataclass whose fields are the keys that `data.*` may set.
+
+    `scaling` is applied to the features before descent: `none`, `center` or `standardize`.
+    """
+
+    scaling: str = "none"
+
+    def __post_init__(self) -> None:
+        choice("scaling", self.scaling, SCALINGS)
+
+    @abstractmethod
+    def table(self) -> Table:
+        """Return the names and rows; raises DataError or ParameterError where they cannot be had."""
+
+    def version(self) -> Hashable:
+        """Return what changes when the rows change though the settings stay the same."""
+        return None
