@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,7 +15,7 @@ from gdexp.core.problem import LeastSquares, RescaledRows
 from gdexp.data.scaling import Scaling
 from gdexp.data.source import Source, Table
 
-ROWS_IN_MEMORY = 2**26
+BYTES_IN_MEMORY = 2**26
 """Bytes of rows kept for the iterative engine; larger data are read again at every step."""
 SAMPLE_ROWS = 2000
 """Rows kept for figures, evenly spread."""
@@ -52,22 +53,22 @@ def load(source: Source) -> Dataset:
 
 @lru_cache(maxsize=8)
 def _load(source: Source, version: Hashable) -> Dataset:  # noqa: ARG001 - the version is part of the cache's key
-    table = source.table()
-    reading = Reading(table)
-    problem = LeastSquares.from_chunks(reading.shifted(source.scaling != "none"))
+    table, scaled = source.table(), source.scaling != "none"
+    reading = Reading(table, shifted=scaled)
+    problem = LeastSquares.from_chunks(reading.chunks())
+    rows: Iterable[Chunk] = RowsOf(table.read) if reading.kept is None else reading.kept
     scaling = Scaling.fitted(source.scaling, problem)
-    problem = problem.rescaled(scaling.offset, scaling.scale) if source.scaling != "none" else problem
-    scaling = Scaling(scaling.offset + reading.shift, scaling.scale)
-    rows = reading.kept if reading.kept is not None else RowsOf(table.read)
+    if scaled:
+        scaling = Scaling(scaling.offset + reading.shift, scaling.scale)
+        # The sum was rounded: taking off what it came to, not what was fitted, keeps the problem true to the rows.
+        problem = problem.rescaled(scaling.offset - reading.shift, scaling.scale)
+        rows = RescaledRows(rows, scaling.offset, scaling.scale)
     return Dataset(
         features=table.features,
         target=table.target,
-        problem=replace(
-            problem,
-            rows=RescaledRows(rows, scaling.offset, scaling.scale) if source.scaling != "none" else rows,
-        ),
+        problem=replace(problem, rows=rows),
         scaling=scaling,
-        scaled=source.scaling != "none",
+        scaled=scaled,
         sha256=reading.sha256,
         sample_features=reading.sample[:, :-1],
         sample_target=reading.sample[:, -1],
@@ -77,51 +78,51 @@ def _load(source: Source, version: Hashable) -> Dataset:  # noqa: ARG001 - the v
 
 
 class Reading:
-    """One pass over a table's rows that takes along what must be known of them."""
+    """One pass over a table's rows that takes along what must be known of them.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._digest = hashlib.sha256("\0".join([*table.features, table.target]).encode())
-        self._stride, self._row, self._sampled = 1, 0, np.empty((0, len(table.features) + 1))
+    `shift` (d,) is the first row's features where the rows are `shifted`, else zero. `kept` are the chunks as they
+    were read, or None where they are too large. `sample` (m, d + 1) are evenly spread rows, the target last; neither
+    it nor the fingerprint depends on how the rows are cut into chunks.
+    """
+
+    def __init__(self, table: Table, shifted: bool) -> None:
+        self._table, self._shifted = table, shifted
+        self._digest = hashlib.sha256(json.dumps([*table.features, table.target]).encode())
+        self._rows, self._bytes, self._stride = 0, 0, 1
         self.shift = np.zeros(len(table.features))
         self.kept: list[Chunk] | None = []
-        self._bytes = 0
+        self.sample = np.empty((0, len(table.features) + 1))
 
-    def shifted(self, shift: bool) -> Iterator[Chunk]:
-        """Yield the rows; with `shift` less the first row's features, which keeps the digits of a spread that is
-        small beside its mean.
-        """
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows less `shift`, which keeps the digits of a spread that is small beside its mean."""
         for X, y in self._table.read():
             rows = np.column_stack([X, y])
-            if self._row == 0 and shift and len(X):
+            if self._shifted and self._rows == 0 and len(X):
                 self.shift = X[0].copy()
-            self._digest.update(np.ascontiguousarray(rows, dtype="<f8").tobytes())
+            self._digest.update(rows.astype("<f8").tobytes())
             self._keep(X, y)
             self._sample(rows)
-            yield (X - self.shift if shift else X), y
+            with np.errstate(over="ignore"):  # the problem refuses what is not finite
+                shifted = X - self.shift if self._shifted else X
+            yield shifted, y
 
     def _keep(self, X: Array, y: Array) -> None:
         self._bytes += X.nbytes + y.nbytes
-        if self._bytes > ROWS_IN_MEMORY:
+        if self._bytes > BYTES_IN_MEMORY:
             self.kept = None
         elif self.kept is not None:
             self.kept.append((X, y))
 
     def _sample(self, rows: Array) -> None:
-        first = -self._row % self._stride
-        self._row += len(rows)
-        self._sampled = np.concatenate([self._sampled, rows[first :: self._stride]])
-        while len(self._sampled) > SAMPLE_ROWS:
-            self._sampled, self._stride = self._sampled[::2], 2 * self._stride
-
-    @property
-    def sample(self) -> Array:
-        """Rows that are evenly spread over those read, features and target side by side."""
-        return self._sampled
+        first = -self._rows % self._stride
+        self._rows += len(rows)
+        self.sample = np.concatenate([self.sample, rows[first :: self._stride]])
+        while len(self.sample) > SAMPLE_ROWS:
+            self.sample, self._stride = self.sample[::2], 2 * self._stride
 
     @property
     def sha256(self) -> str:
-        """The fingerprint of what was read, which does not depend on how it was cut into chunks."""
+        """The fingerprint of the names and of every number read."""
         return self._digest.hexdigest()
 
 

@@ -21,7 +21,10 @@ class Scaling:
 
     @classmethod
     def fitted(cls, kind: str, problem: LeastSquares) -> Scaling:
-        """Return the scaling of the given kind for the features of `problem`; a constant feature keeps its scale."""
+        """Return the scaling of the given kind for the features of `problem`; a constant feature keeps its scale.
+
+        Rounding can make any constant but zero look as if it varied: let each feature start from its first value.
+        """
         means, deviations = problem.feature_means, problem.feature_deviations
         none, one = np.zeros_like(means), np.ones_like(means)
         return {

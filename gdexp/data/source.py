@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gdexp.core.checks import choice
+from gdexp.core.errors import ParameterError
 from gdexp.core.factor import Chunk
 from gdexp.data.scaling import SCALINGS
 
@@ -37,6 +38,11 @@ class Source(ABC):
     def __post_init__(self) -> None:
         choice("scaling", self.scaling, SCALINGS)
 
+    @property
+    def name(self) -> str:
+        """The name as in `data.name`: that of the module."""
+        return type(self).__module__.rpartition(".")[-1]
+
     @abstractmethod
     def table(self) -> Table:
         """Return the names and rows; raises DataError or ParameterError where they cannot be had."""
@@ -44,3 +50,12 @@ class Source(ABC):
     def version(self) -> Hashable:
         """Return what changes when the rows change though the settings stay the same."""
         return None
+
+
+def distinct_names(key: str, value: object) -> tuple[str, ...]:
+    """Return `value`, a name or a list of names, as a tuple; raises ParameterError if it is empty or repeats one."""
+    names = [value] if isinstance(value, str) else value
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, Sequence) else []
+    if not isinstance(names, Sequence) or not names or len(set(texts)) < len(names):
+        raise ParameterError(key, "a name or a list of different names", value)
+    return tuple(texts)

@@ -1,0 +1,197 @@
+"""CSV and Parquet files, read in chunks of the columns that are asked for; a fault is named in one line."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gdexp.core.errors import DataError
+from gdexp.core.factor import Array, Chunk
+
+# pyarrow is imported where it is used: it takes longer to import than everything else that a run needs.
+
+CSV_BLOCK = 2**20
+"""Bytes of a CSV file that are parsed at once: no row may be longer."""
+PARQUET_ROWS, PARQUET_BUFFER = 2**15, 2**20
+"""Rows of a Parquet file that are decoded at once, and bytes of a column that are read at once."""
+
+
+def column_names(path: str) -> list[str]:
+    """Return the names of the columns; raises DataError where they are not distinct, or where there is no row."""
+    with _reading(path):
+        names, rows = _parquet_header(path) if _is_parquet(path) else _csv_header(path)
+    if not rows:
+        raise DataError(f"{path!r} has a header and no row. Add the data below the names.")
+    name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+    if times > 1:
+        raise DataError(
+            f"{path!r} has {times} columns named {shown(name)}. Rename them so that each name is there once."
+        )
+    return names
+
+
+def read(path: str, features: Sequence[str], target: str) -> Iterator[Chunk]:
+    """Yield all rows in their order; raises DataError at the first value that is not a finite number."""
+    names, row = [*features, target], 1
+    batches = _parquet_batches(path, names) if _is_parquet(path) else _csv_batches(path, names)
+    with _reading(path):
+        for batch in batches:
+            columns = [
+                _numbers(column, f"{path!r}, column {shown(name)}", row, name == target)
+                for name, column in zip(names, batch, strict=True)
+            ]
+            row += len(columns[-1])
+            yield np.column_stack(columns[:-1]), columns[-1]
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """Return `value` as one line of printable characters, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def _is_parquet(path: str) -> bool:
+    return Path(path).suffix.lower() == ".parquet"
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Turn what Arrow and the operating system say of a file into a DataError of one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        kind = "Parquet" if _is_parquet(path) else "CSV"
+        raise DataError(
+            f"{path!r} cannot be read as {kind} ({shown(reason, 200)}). Check that the file is whole and may be read."
+        ) from error
+
+
+def _csv_header(path: str) -> tuple[list[str], bool]:
+    """Return the names in the first line that is not blank, and whether a row follows."""
+    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        names = next((row for row in csv.reader(lines) if row), None)
+        has_row = any(line.strip("\r\n") for line in lines)
+    if names is None:
+        raise DataError(f"{path!r} is empty. Its first line must name the columns.")
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"the header of {path!r} is not UTF-8 text. Save the file as UTF-8.") from None
+    return names, has_row
+
+
+def _csv_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
+    """Yield the columns `names` of each block of rows: as numbers, or as text where a value is none."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    ragged: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
+    try:
+        # One thread, because only then Arrow counts the rows. UTF-8 is checked where a text is no number.
+        with arrow_csv.open_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=names,
+                column_types={name: pa.string() for name in names},
+                strings_can_be_null=True,
+                check_utf8=False,
+            ),
+        ) as batches:
+            for batch in batches:
+                yield [_parsed(batch.column(name)) for name in names]
+    except pa.ArrowInvalid:
+        for row in ragged:
+            takes = f"{row.expected_columns} values are needed, one for each name in the header"
+            raise DataError(f"{path!r}, data row {row.number - 1}: {takes}; got {row.actual_columns}.") from None
+        raise
+
+
+def _parsed(texts: Any) -> Any:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    trimmed = compute.ascii_trim_whitespace(texts)
+    try:
+        return trimmed.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return trimmed
+
+
+def _parquet_header(path: str) -> tuple[list[str], bool]:
+    """Return the names of the columns, and whether there is a row."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return list(file.schema_arrow.names), file.metadata.num_rows > 0
+
+
+def _parquet_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
+    """Yield the columns `names` of each batch of rows."""
+    from pyarrow import parquet
+
+    # Without these Arrow holds all of a row group, which may be all of the file.
+    with parquet.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
+        for batch in file.iter_batches(PARQUET_ROWS, columns=names):
+            yield [batch.column(name) for name in names]
+
+
+def _numbers(column: Any, place: str, first_row: int, is_target: bool) -> Array:
+    """Return a column of a batch as float64, shape (rows,); raises DataError at the first value that is none.
+
+    `place` names the file and the column, `first_row` is the number of the batch's first row in the file.
+    """
+    import pyarrow as pa
+
+    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
+    if not any(check(column.type) for check in is_number):
+        row = next((row for row, value in enumerate(column) if value.is_valid and not _is_number(value)), 0)
+        fault = _text_fault(column[row])
+    elif column.null_count:
+        row, fault = column.is_null().index(True).as_py(), "the value is missing"
+    else:
+        values: Array = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        if np.isfinite(values).all():
+            return values
+        row = int(np.argmin(np.isfinite(values)))
+        fault = f"{values[row]} is not finite"
+    mend = "Correct the file" if is_target else "Correct the file, or leave the column out with data.features"
+    raise DataError(f"{place}, data row {first_row + row}: {fault}. {mend}.")
+
+
+def _is_number(value: Any) -> bool:
+    import pyarrow as pa
+
+    try:
+        value.cast(pa.float64())
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _text_fault(value: Any) -> str:
+    """Say why an Arrow value, which is no number, is none."""
+    try:
+        text = value.as_py()
+    except UnicodeDecodeError:
+        return "the text is not UTF-8"
+    except (ValueError, OverflowError):  # a date that Python cannot hold
+        return f"a value of type {value.type} is not a number"
+    if text is None or text == "":
+        return "the value is missing"
+    return f"{shown(text)} is {'text, ' * isinstance(text, str)}not a number"
