@@ -58,58 +58,59 @@ def descend(
     """Return the trajectory of gradient descent on `problem` from `start`, shape (p,), with learning rate `lr`.
 
     Every rule of `stopping` (1000 iterations if None) is tested at every step from 0 on. Raises ParameterError
-    for an lr or a start that cannot be used, DataError where the initial loss is not finite.
+    for an lr or a start that cannot be used, DataError where the initial loss or gradient is not finite.
     """
-    lr = number("lr", lr, above=0)
-    blocks = ENGINES[choice("engine", engine, ENGINES)]
-    start = check_start(problem, start)
+    lr, start = number("lr", lr, above=0), check_start(problem, start)
+    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start)
     stopping = stopping or Stopping()
     with np.errstate(over="ignore"):
-        initial = float(problem.mse(start))
-        divergence = float(BLOW_UP * max(np.float64(initial), problem.mean_square_target))
-    if not np.isfinite(initial):
-        raise DataError("the loss at the start is not finite: the target or the start is too large to be squared")
+        divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
 
     kept: list[Block] = []
-    earlier = np.empty(0)
-    for block in blocks(problem, lr, start):
-        stop = first_stop(block, stopping, earlier, divergence)
-        if stop is None:
-            kept.append(block)
-            earlier = np.concatenate([earlier, block.mse])[-stopping.patience :]
-            continue
-        end, reason = stop
-        kept.append(block)
-        break
-    recorded = sum(len(block.mse) for block in kept) - (len(block.mse) - end)
+    earlier, reason = np.empty(0), None
+    while reason is None:
+        block = next(blocks)
+        length, reason = first_stop(block, stopping, earlier, divergence)
+        kept.append(block.cut(length))
+        earlier = np.concatenate([earlier, block.mse])[-stopping.patience :]
     return Trajectory(
-        np.concatenate([block.mse for block in kept])[:recorded],
-        np.concatenate([block.gap for block in kept])[:recorded],
-        np.concatenate([block.gradient_norm for block in kept])[:recorded],
-        np.concatenate([block.parameters for block in kept])[:recorded],
+        np.concatenate([block.mse for block in kept]),
+        np.concatenate([block.gap for block in kept]),
+        np.concatenate([block.gradient_norm for block in kept]),
+        np.concatenate([block.parameters for block in kept]),
         reason,
     )
 
 
-def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason] | None:
-    """Return how many steps of `block` are kept and why descent stops there, or None where it goes on."""
+def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason | None]:
+    """Return how many steps of `block` are kept, and why descent stops after them: None where it goes on."""
     finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm) & np.isfinite(block.parameters).all(axis=1)
     usable = len(finite) if finite.all() else int(np.argmin(finite))
-    found: list[tuple[int, StopReason]] = []
-    for reason, marks in stopping.marks(block, earlier, divergence).items():
-        if marks[:usable].any():
-            found.append((int(np.argmax(marks)) + 1, reason))
-    if found:
-        return min(found, key=lambda stop: stop[0])
-    return None if usable == len(finite) else (usable, StopReason.DIVERGED)
+    stops = [
+        (int(np.argmax(marks)) + 1, reason)
+        for reason, marks in stopping.marks(block, earlier, divergence).items()
+        if marks[:usable].any()
+    ]
+    if stops:
+        return min(stops, key=lambda stop: stop[0])  # of several at one step the first, as marks are in order
+    return usable, None if usable == len(finite) else StopReason.DIVERGED
 
 
 def check_start(problem: LeastSquares, start: Array) -> Array:
-    """Return `start` as finite float64 of shape (p,); raises ParameterError for anything else."""
+    """Return `start` as float64 of shape (p,) from which descent can begin.
+
+    Raises ParameterError where the shape is another or a value is not finite, DataError where the loss or the
+    gradient there is too large for a float.
+    """
     values = np.asarray(start, dtype=np.float64)
     if values.shape != (problem.p,):
-        takes = f"{problem.p} values: the weights of {problem.p - 1} features in their order, then the bias"
-        raise ParameterError("start", takes, values.tolist())
+        takes = f"an array of shape ({problem.p},): a weight for each feature in their order, then the bias"
+        raise ParameterError("start", takes, values.shape)
     if not np.isfinite(values).all():
         raise ParameterError("start", "finite values", values.tolist())
+    with np.errstate(over="ignore", invalid="ignore"):
+        # A bound of the gradient too: |gradient|^2 <= 2 lambda_max L.
+        steepest = 2 * np.sqrt(problem.spectrum.eigenvalues[0] / 2) * np.sqrt(problem.mse(values))
+    if not np.isfinite(steepest):
+        raise DataError("the loss or the gradient at the start is not finite: rescale the data or start nearer to zero")
     return values

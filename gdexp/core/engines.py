@@ -32,6 +32,11 @@ class Block:
     gradient_norm: Array
     parameters: Array
 
+    def cut(self, length: int) -> Block:
+        """Return the first `length` steps."""
+        kept = slice(length)
+        return Block(self.steps[kept], self.mse[kept], self.gap[kept], self.gradient_norm[kept], self.parameters[kept])
+
 
 def iterative(problem: LeastSquares, lr: float, start: Array) -> Iterator[Block]:
     """Yield the literal loop: theta <- theta - lr * (2/n) A^T (A theta - y), over all rows at every step."""
@@ -41,29 +46,28 @@ def iterative(problem: LeastSquares, lr: float, start: Array) -> Iterator[Block]
         )
     theta = start
     for first in count(0, ITERATIVE_BLOCK):
-        mse, norms, parameters = [], [], []
-        for _ in range(ITERATIVE_BLOCK):
-            with np.errstate(over="ignore", invalid="ignore"):
-                loss, gradient = loss_and_gradient(problem, theta)
-                mse.append(loss)
-                norms.append(float(np.linalg.norm(gradient)))
-                parameters.append(theta)
-                theta = theta - lr * gradient
-        visited = np.array(parameters)
+        mse = np.empty(ITERATIVE_BLOCK)
+        parameters, gradients = np.empty((2, ITERATIVE_BLOCK, problem.p))
         with np.errstate(over="ignore", invalid="ignore"):
-            gap = problem.gap(visited)
-        yield Block(np.arange(first, first + ITERATIVE_BLOCK), np.array(mse), gap, np.array(norms), visited)
+            for step in range(ITERATIVE_BLOCK):
+                parameters[step] = theta
+                mse[step], gradients[step] = loss_and_gradient(problem, theta)
+                theta = theta - lr * gradients[step]
+            gap, gradient_norm = problem.gap(parameters), np.hypot.reduce(gradients, axis=1)
+        yield Block(np.arange(first, first + ITERATIVE_BLOCK), mse, gap, gradient_norm, parameters)
 
 
 def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array]:
     """Return the mean squared error at `theta` and its gradient, shape (p,), from the rows themselves."""
-    squares, slope = 0.0, np.zeros_like(theta)
+    loss, gradient = 0.0, np.zeros_like(theta)
     for X, y in problem.rows or ():
         residual = X @ theta[:-1] + theta[-1] - y
-        squares += float(residual @ residual)
-        slope[:-1] += X.T @ residual
-        slope[-1] += residual.sum()
-    return squares / problem.n, 2 / problem.n * slope
+        # Divided before it is summed, so that only a loss that is itself too large overflows.
+        share = residual / problem.n
+        loss += float(residual @ share)
+        gradient[:-1] += X.T @ share
+        gradient[-1] += share.sum()
+    return loss, 2 * gradient
 
 
 def spectral(problem: LeastSquares, lr: float, start: Array) -> Iterator[Block]:
@@ -72,51 +76,45 @@ def spectral(problem: LeastSquares, lr: float, start: Array) -> Iterator[Block]:
     The cost of a step does not depend on the number of rows (Goh, "Why Momentum Really Works", Distill 2017,
     shows descent in the eigenbasis of the Hessian).
     """
-    modes = problem.spectrum
     amplitudes = problem.amplitudes(start)
-    alive = amplitudes != 0
-    amplitudes, rates = amplitudes[alive], lr * modes.eigenvalues[alive]
-    slopes = np.sqrt(2 * modes.eigenvalues[alive]) * amplitudes
-    directions = (amplitudes / np.sqrt(modes.eigenvalues[alive] / 2))[:, None] * modes.right.T[alive]
+    # Modes that start at their minimum stay there, also where the others overflow: no 0 * inf.
+    moving = amplitudes != 0
+    amplitudes, eigenvalues = amplitudes[moving], problem.spectrum.eigenvalues[moving]
+    roots = np.sqrt(eigenvalues / 2)
+    # Of each mode: its part of the gradient at the start, and what it takes off the parameters in the end.
+    slopes = 2 * roots * amplitudes
+    directions = (amplitudes / roots)[:, None] * problem.spectrum.right.T[moving]
+    with np.errstate(over="ignore"):
+        rates = lr * eigenvalues
     longest = max(1, BLOCK_NUMBERS // problem.p)
-    size, first = min(256, longest), 0
+    first, size = 0, min(256, longest)
     while True:
         steps = np.arange(first, first + size)
         with np.errstate(over="ignore", invalid="ignore"):
-            factor = shrinkage(rates, steps)
-            gap = np.square(factor * amplitudes).sum(axis=1)
-            yield Block(
-                steps,
-                problem.minimum_mse + gap,
-                gap,
-                np.sqrt(np.square(factor * slopes).sum(axis=1)),
-                start - progress(rates, steps) @ directions,
-            )
+            factors = shrinkage(rates, steps)
+            gap = np.square(factors * amplitudes[:, None]).sum(axis=0)
+            gradient_norm = np.hypot.reduce(factors * slopes[:, None], axis=0)
+            parameters = start - progress(rates, steps, factors).T @ directions
+        yield Block(steps, problem.minimum_mse + gap, gap, gradient_norm, parameters)
         first, size = first + size, min(2 * size, longest)
 
 
 def shrinkage(rates: Array, steps: Steps) -> Array:
-    """Return (1 - rate)^k for each step k and mode, shape (b, m), accurate where a rate is tiny."""
-    sign, logarithm = _factor_logarithm(rates)
-    odd = (steps % 2 == 1)[:, None]
-    powers: Array = np.where(odd, sign, 1.0) * np.exp(steps[:, None] * logarithm)
-    return powers
+    """Return (1 - rate)^k for each mode and step k, shape (m, b)."""
+    # Where a rate is small, 1 - rate would round it off and its k-th power multiply the error by k.
+    small = rates < 0.5
+    factors = np.empty((len(rates), len(steps)))
+    factors[small] = np.exp(np.log1p(-rates[small])[:, None] * steps)
+    factors[~small] = np.power(1 - rates[~small, None], steps)
+    return factors
 
 
-def progress(rates: Array, steps: Steps) -> Array:
-    """Return 1 - (1 - rate)^k, shape (b, m); for small rates without the cancellation of that formula."""
-    _, logarithm = _factor_logarithm(rates)
-    small = -np.expm1(steps[:, None] * logarithm)
-    done: Array = np.where(rates < 0.5, small, 1 - shrinkage(rates, steps))
+def progress(rates: Array, steps: Steps, factors: Array) -> Array:
+    """Return 1 - (1 - rate)^k, shape (m, b), given `factors` = (1 - rate)^k, without their cancellation."""
+    small = rates < 0.5
+    done: Array = 1 - factors
+    done[small] = -np.expm1(np.log1p(-rates[small])[:, None] * steps)
     return done
-
-
-def _factor_logarithm(rates: Array) -> tuple[Array, Array]:
-    sign = np.where(rates <= 1, 1.0, -1.0)
-    with np.errstate(divide="ignore"):
-        # The smallest number keeps 0 * log(0) at step 0 from becoming 0 * -inf.
-        size = np.maximum(np.abs(1 - rates), np.finfo(np.float64).tiny)
-        return sign, np.where(rates < 0.5, np.log1p(-np.minimum(rates, 0.5)), np.log(size))
 
 
 ENGINES: dict[str, Callable[[LeastSquares, float, Array], Iterator[Block]]] = {

@@ -39,6 +39,12 @@ def reduced(chunks: Iterable[Chunk]) -> tuple[int, Array]:
     """Return how many rows `chunks` hold and the R factor of [X, 1, y] over them, in their order."""
     n, factor = 0, None
     for X, y in chunks:
+        features = X.shape[1:] if factor is None else (len(factor) - 2,)
+        if len(features) != 1 or X.shape != (*y.shape, *features):
+            raise DataError(
+                f"a chunk has features of shape {X.shape} and a target of shape {y.shape}; "
+                "they must be (rows, d) and (rows,), with the same d in every chunk"
+            )
         for first in range(0, len(y), CHUNK_ROWS):
             rows = slice(first, first + CHUNK_ROWS)
             part = triangular_factor(np.column_stack([X[rows], np.ones(len(y[rows])), y[rows]]))

@@ -47,6 +47,8 @@ class LeastSquares:
             steepest = self.spectrum.eigenvalues[0]
         if not np.isfinite(steepest):
             raise DataError("the features are so large that the Hessian's largest eigenvalue overflows; rescale them")
+        if not np.isfinite(self.mean_square_target):
+            raise DataError("the target is so large that the loss overflows; rescale it")
 
     @classmethod
     def from_arrays(cls, X: ArrayLike, y: ArrayLike) -> LeastSquares:
@@ -72,7 +74,7 @@ class LeastSquares:
         """Return the problem of the rows of both, neither of which is read again."""
         if self.factor.shape != other.factor.shape:
             raise ParameterError("other", f"a problem of {self.p - 1} features", other.p - 1)
-        rows = None if self.rows is None or other.rows is None else [*self.rows, *other.rows]
+        rows = None if self.rows is None or other.rows is None else JoinedRows(self.rows, other.rows)
         return LeastSquares(self.n + other.n, merge(self.factor, other.factor), rows)
 
     def rescaled(self, offset: Array, scale: Array) -> LeastSquares:
@@ -92,7 +94,7 @@ class LeastSquares:
     def feature_means(self) -> Array:
         """The mean of each feature, shape (d,)."""
         ones = self.factor[:, self.p - 1]
-        means: Array = ones @ self.factor[:, : self.p - 1] / self.n
+        means: Array = ones / self.n @ self.factor[:, : self.p - 1]
         return means
 
     @property
@@ -100,14 +102,14 @@ class LeastSquares:
         """The standard deviation of each feature (divided by n), shape (d,)."""
         ones = self.factor[:, self.p - 1 : self.p]
         centered = self.factor[:, : self.p - 1] - ones * self.feature_means
-        deviations: Array = np.linalg.norm(centered, axis=0) / np.sqrt(self.n)
+        deviations: Array = np.linalg.norm(centered / np.sqrt(self.n), axis=0)
         return deviations
 
     @cached_property
     def mean_square_target(self) -> float:
         """The mean of y^2: the loss of the model that predicts zero."""
         with np.errstate(over="ignore"):
-            return float(self.factor[:, -1] @ self.factor[:, -1] / self.n)
+            return float(np.sum(np.square(self.factor[:, -1] / np.sqrt(self.n))))
 
     @cached_property
     def _decomposition(self) -> tuple[Array, Array, Array]:
@@ -126,7 +128,7 @@ class LeastSquares:
         """The least loss that any parameters reach."""
         left, target = self._decomposition[0], self.factor[: self.p, -1]
         null = left[:, len(self.spectrum.eigenvalues) :].T @ target
-        return float((self.factor[-1, -1] ** 2 + null @ null) / self.n)
+        return float(np.sum(np.square(np.append(null, self.factor[-1, -1]) / np.sqrt(self.n))))
 
     @cached_property
     def minimizer(self) -> Array:
@@ -155,6 +157,19 @@ class LeastSquares:
         """Return how far the loss at `theta` is above the minimum, never negative."""
         gaps: Array = np.sum(np.square(self.amplitudes(theta)), axis=-1)
         return gaps
+
+
+@dataclass(frozen=True)
+class JoinedRows:
+    """The rows of `first`, then those of `second`."""
+
+    first: Iterable[Chunk]
+    second: Iterable[Chunk]
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Read the rows once more."""
+        yield from self.first
+        yield from self.second
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
 
-from gdexp.core.descent import TARGET_GAP
+from gdexp.core.checks import number
+from gdexp.core.descent import TARGET_GAP, check_start
 from gdexp.core.engines import shrinkage
 from gdexp.core.factor import Array
 from gdexp.core.problem import LeastSquares
@@ -45,34 +47,31 @@ def max_stable_lr(problem: LeastSquares) -> float:
 
 
 def theory(problem: LeastSquares, *, lr: float, start: Array) -> Theory:
-    """Return what is known of descent on `problem` with learning rate `lr` from `start`, shape (p,)."""
-    steepest, flattest = problem.spectrum.eigenvalues[[0, -1]]
+    """Return what is known of descent on `problem` with learning rate `lr` from `start`, shape (p,).
+
+    Raises what `descend` raises for an lr or a start that cannot be used.
+    """
+    lr, start = number("lr", lr, above=0), check_start(problem, start)
+    steepest, flattest = map(float, problem.spectrum.eigenvalues[[0, -1]])
     relative_lr = lr / max_stable_lr(problem)
     return Theory(
         minimum_mse=problem.minimum_mse,
         max_stable_lr=max_stable_lr(problem),
-        optimal_lr=float(2 / (steepest + flattest)),
+        optimal_lr=2 / (steepest + flattest),
         relative_lr=relative_lr,
-        condition_number=float(steepest / flattest),
-        contraction=float(max(abs(1 - lr * steepest), abs(1 - lr * flattest))),
+        condition_number=steepest / flattest,
+        contraction=max(abs(1 - lr * steepest), abs(1 - lr * flattest)),
         steps_to_gap=_steps_to_gap(problem, lr, start) if relative_lr < 1 else None,
     )
 
 
 def _steps_to_gap(problem: LeastSquares, lr: float, start: Array) -> int | None:
     amplitudes, rates = problem.amplitudes(start), lr * problem.spectrum.eigenvalues
-    target = TARGET_GAP * np.square(amplitudes).sum()
 
-    def reached(step: int) -> bool:
-        return bool(np.square(shrinkage(rates, np.array([step]))[0] * amplitudes).sum() <= target)
+    def gap(step: int) -> float:
+        return float(np.square(shrinkage(rates, np.array([step]))[:, 0] * amplitudes).sum())
 
-    # The gap of a stable descent never rises, so the first step that reaches the target is found by bisection.
-    if reached(0):
-        return 0
-    if not reached(MOST_STEPS):
-        return None
-    missed, hit = 0, MOST_STEPS
-    while hit - missed > 1:
-        middle = (missed + hit) // 2
-        missed, hit = (missed, middle) if reached(middle) else (middle, hit)
-    return hit
+    target = TARGET_GAP * gap(0)
+    # The gap of a stable descent never rises, so bisection finds the first step that reaches the target.
+    step = bisect_left(range(MOST_STEPS + 1), True, key=lambda step: gap(step) <= target)
+    return step if step <= MOST_STEPS else None

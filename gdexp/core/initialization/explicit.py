@@ -19,7 +19,7 @@ def explicit(problem: LeastSquares, *, values: Sequence[float]) -> Array:
     """
     features = problem.p - 1
     takes = (
-        f"a list of {problem.p} numbers: {features} weight{'s' * (features > 1)} in the features' order, then the bias"
+        f"a list of {problem.p} numbers: {features} weight{'s' * (features != 1)} in the features' order, then the bias"
     )
     if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != problem.p:
         raise ParameterError("values", takes, values)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from gdexp.core import DataError, LeastSquares, Stopping, Trajectory, descend, max_stable_lr, zero
+from gdexp.core.engines import ENGINES, ITERATIVE_BLOCK, iterative, progress, shrinkage, spectral
+from gdexp.core.factor import Array
+
+each_engine = pytest.mark.parametrize("engine", sorted(ENGINES))
+relative_lrs = st.sampled_from([0.001, 0.1, 0.25, 0.5, 0.7, 0.9, 0.99, 1.1, 1.5])
+starts = st.lists(st.integers(-8, 8), min_size=5, max_size=5).map(lambda values: np.array(values) / 2)
+
+
+def both(
+    problem: LeastSquares, lr: float, start: Array, stopping: Stopping | None = None
+) -> tuple[Trajectory, Trajectory]:
+    fast = descend(problem, lr=lr, start=start, stopping=stopping, engine="spectral")
+    return fast, descend(problem, lr=lr, start=start, stopping=stopping, engine="iterative")
+
+
+def exactly(problem: LeastSquares, lr: float, start: Array, step: int) -> tuple[float, float, Array]:
+    """Return loss, gradient norm and parameters at `step`, from the rows in decimals of 100 digits.
+
+    A step is an affine map of the parameters, so the step-th power of its matrix makes all steps at once.
+    """
+    with localcontext() as context:
+        context.prec = 100
+        [(X, y)] = problem.rows or []
+        A = decimals(np.column_stack([X, np.ones(len(y))]))
+        target, twice, rate = decimals(y), Decimal(2) / len(y), Decimal(lr)
+        step_matrix = decimals(np.eye(problem.p + 1))
+        step_matrix[:-1, :-1] -= rate * twice * (A.T @ A)
+        step_matrix[:-1, -1] = rate * twice * (A.T @ target)
+        theta = (np.linalg.matrix_power(step_matrix, step) @ decimals(np.append(start, 1.0)))[:-1]
+        residual = A @ theta - target
+        gradient = twice * (A.T @ residual)
+        loss, norm = residual @ residual / len(y), (gradient @ gradient).sqrt()
+        return float(loss), float(norm), theta.astype(np.float64)
+
+
+def decimals(values: Array) -> Any:
+    return np.vectorize(Decimal, otypes=[object])(values)
+
+
+@given(st.from_type(LeastSquares), relative_lrs, starts)
+def test_the_engines_agree_on_every_recorded_loss(problem: LeastSquares, relative_lr: float, start: Array) -> None:
+    start = start[: problem.p]
+    assume(problem.minimum_mse > 1e-10 * problem.mse(start))  # where a loss is far above the rounding of the rows
+    fast, slow = both(problem, relative_lr * max_stable_lr(problem), start, Stopping(max_iterations=200))
+    assert (fast.steps, fast.reason) == (slow.steps, slow.reason)
+    compared = slow.mse > 1e-12 * slow.mse[0]
+    assert_allclose(fast.mse[compared], slow.mse[compared], rtol=1e-9)
+
+
+@given(st.from_type(LeastSquares), relative_lrs, starts)
+def test_the_engines_agree_on_residuals_to_rounding_for_data_of_any_rank(
+    problem: LeastSquares, relative_lr: float, start: Array
+) -> None:
+    start = start[: problem.p]
+    fast, slow = both(problem, relative_lr * max_stable_lr(problem), start, Stopping(max_iterations=200))
+    assert (fast.steps, fast.reason) == (slow.steps, slow.reason)
+    size = float(np.abs(problem.factor).max()) * float(np.abs(start).max() + 1)
+    assert_allclose(np.sqrt(fast.mse), np.sqrt(slow.mse), rtol=1e-9, atol=1e-13 * size)
+    assert_allclose(np.sqrt(fast.gap), np.sqrt(slow.gap), rtol=1e-9, atol=1e-13 * size)
+    reach = float(np.abs(slow.parameters).max()) + 1
+    assert_allclose(fast.parameters, slow.parameters, rtol=1e-9, atol=1e-9 * reach)
+
+
+@given(
+    st.from_type(LeastSquares),
+    relative_lrs,
+    starts,
+    st.sampled_from(
+        [
+            Stopping(relative_decrease=1e-3, patience=1),
+            Stopping(relative_decrease=1e-6),
+            Stopping(relative_decrease=1e-6, patience=40),
+            Stopping(gradient_norm=1e-2),
+        ]
+    ),
+)
+def test_the_engines_stop_for_the_same_reason_at_the_same_step(
+    problem: LeastSquares, relative_lr: float, start: Array, stopping: Stopping
+) -> None:
+    fast, slow = both(problem, relative_lr * max_stable_lr(problem), start[: problem.p], stopping)
+    assume(fast.mse[-1] > 1e-10 * fast.mse[0])  # below, the decision is within the rounding of the rows
+    assert (fast.steps, fast.reason) == (slow.steps, slow.reason)
+
+
+@pytest.mark.parametrize("lr", [1e-12, 1e-4, 0.01, 0.0174, 0.03491, 0.05, 0.0698])
+@pytest.mark.parametrize("step", [0, 1, 2, 5, 300, 2000])
+def test_the_spectral_engine_is_exact_to_the_last_digits(seven_cars: LeastSquares, lr: float, step: int) -> None:
+    trajectory = descend(seven_cars, lr=lr, start=zero(seven_cars), stopping=Stopping(max_iterations=2000))
+    loss, norm, theta = exactly(seven_cars, lr, zero(seven_cars), step)
+    assert trajectory.mse[step] == pytest.approx(loss, rel=1e-11)
+    assert trajectory.gradient_norm[step] == pytest.approx(norm, rel=1e-11)
+    assert_allclose(trajectory.parameters[step], theta, rtol=1e-11)
+
+
+@pytest.mark.parametrize("lr", [1e-9, 1e-5, 0.01, 0.0698])
+def test_the_spectral_engine_is_exact_after_a_million_steps(seven_cars: LeastSquares, lr: float) -> None:
+    trajectory = descend(seven_cars, lr=lr, start=zero(seven_cars), stopping=Stopping(max_iterations=10**6))
+    assert len(trajectory.mse) == 10**6 + 1
+    loss, _, theta = exactly(seven_cars, lr, zero(seven_cars), 10**6)
+    assert trajectory.mse[-1] == pytest.approx(loss, rel=1e-13)
+    assert_allclose(trajectory.parameters[-1], theta, rtol=1e-13)
+
+
+@each_engine
+def test_each_engine_is_exact_on_an_ill_conditioned_polynomial(engine: str) -> None:
+    x = np.linspace(0, 1, 12)
+    X = np.stack([x**power for power in range(1, 6)], axis=1)
+    problem = LeastSquares.from_arrays(X, np.round(np.sin(5 * x), 3))
+    lr, start = 0.9 * max_stable_lr(problem), np.arange(6.0)
+    trajectory = descend(problem, lr=lr, start=start, stopping=Stopping(max_iterations=500), engine=engine)
+    for step in (1, 20, 500):
+        loss, norm, theta = exactly(problem, lr, start, step)
+        assert trajectory.mse[step] == pytest.approx(loss, rel=1e-11)
+        assert trajectory.gradient_norm[step] == pytest.approx(norm, rel=1e-11)
+        assert_allclose(trajectory.parameters[step], theta, rtol=1e-11)
+
+
+@each_engine
+def test_a_rate_of_exactly_one_reaches_the_minimum_in_one_step(engine: str) -> None:
+    problem = LeastSquares.from_arrays(np.empty((4, 0)), [1.0, 2.0, 3.0, 6.0])
+    trajectory = descend(problem, lr=0.5, start=zero(problem), stopping=Stopping(max_iterations=3), engine=engine)
+    assert_allclose(trajectory.parameters[:, 0], [0.0, 3.0, 3.0, 3.0], rtol=1e-15)
+    assert trajectory.gradient_norm[0] == pytest.approx(6.0, rel=1e-15)
+    assert not trajectory.gradient_norm[1:].any()
+
+
+@each_engine
+def test_a_rate_of_exactly_two_goes_to_and_fro_for_ever(engine: str) -> None:
+    problem = LeastSquares.from_arrays(np.empty((4, 0)), [1.0, 2.0, 3.0, 6.0])
+    trajectory = descend(problem, lr=1.0, start=zero(problem), engine=engine)
+    assert trajectory.steps == 1000
+    assert_allclose(trajectory.parameters[:, 0], np.arange(1001) % 2 * 6.0)
+    assert_allclose(trajectory.mse, np.full(1001, 12.5))
+
+
+@each_engine
+def test_at_the_minimum_nothing_moves_even_where_the_learning_rate_is_unstable(engine: str) -> None:
+    problem = LeastSquares.from_arrays([[1.0], [3.0]], [0.0, 0.0])
+    trajectory = descend(problem, lr=10.0, start=zero(problem), engine=engine)
+    assert trajectory.steps == 1000
+    assert not trajectory.mse.any()
+    assert not trajectory.gap.any()
+    assert not trajectory.gradient_norm.any()
+    assert not trajectory.parameters.any()
+
+
+@each_engine
+@pytest.mark.parametrize(
+    ("features", "target"), [(1e150, 1e150), (1e150, 1e-150), (1e-150, 1e150), (1e-150, 1e-150), (1e153, 1.0)]
+)
+def test_numbers_near_the_ends_of_the_floats_give_the_same_descent(
+    seven_cars: LeastSquares, engine: str, features: float, target: float
+) -> None:
+    [(X, y)] = seven_cars.rows or []
+    problem = LeastSquares.from_arrays(X * features, y * target)
+    lr = 0.3 * max_stable_lr(problem)
+    trajectory = descend(problem, lr=lr, start=zero(problem), stopping=Stopping(max_iterations=5), engine=engine)
+    for step in range(6):
+        loss, norm, theta = exactly(problem, lr, zero(problem), step)
+        assert trajectory.mse[step] == pytest.approx(loss, rel=1e-13)
+        assert trajectory.gradient_norm[step] == pytest.approx(norm, rel=1e-13)
+        assert_allclose(trajectory.parameters[step], theta, rtol=1e-12, atol=1e-14 * float(np.abs(theta).max()))
+
+
+@each_engine
+def test_a_null_mode_does_not_move_the_parameters(engine: str) -> None:
+    problem = LeastSquares.from_arrays([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]], [1.0, 5.0, 2.0])
+    start = np.array([3.0, -1.0, 0.5])
+    trajectory = descend(problem, lr=0.03, start=start, engine=engine)
+    difference = trajectory.parameters[:, 0] - trajectory.parameters[:, 1]
+    assert_allclose(difference, np.full(1001, 4.0), rtol=1e-13)
+
+
+@each_engine
+def test_blocks_are_consecutive_and_begin_with_step_0(seven_cars: LeastSquares, engine: str) -> None:
+    blocks = list(islice(ENGINES[engine](seven_cars, 0.01, zero(seven_cars)), 5))
+    assert_array_equal(np.concatenate([block.steps for block in blocks]), np.arange(sum(len(b.steps) for b in blocks)))
+    for block in blocks:
+        b = len(block.steps)
+        assert block.mse.shape == block.gap.shape == block.gradient_norm.shape == (b,)
+        assert block.parameters.shape == (b, 2)
+
+
+def test_a_block_of_many_parameters_stays_small() -> None:
+    problem = LeastSquares.from_arrays(np.ones((2, 300)), np.ones(2))
+    for block in islice(spectral(problem, 1e-4, zero(problem)), 5):
+        assert block.parameters.size <= 2**18
+
+
+@each_engine
+def test_an_engine_leaves_the_callers_treatment_of_overflow_alone(seven_cars: LeastSquares, engine: str) -> None:
+    before = np.geterr()
+    blocks = ENGINES[engine](seven_cars, 0.01, zero(seven_cars))
+    next(blocks)
+    assert np.geterr() == before
+
+
+def test_the_iterative_engine_refuses_rows_that_can_be_read_only_once(seven_cars: LeastSquares) -> None:
+    problem = LeastSquares.from_chunks(iter(seven_cars.rows or []))
+    text = "^the iterative engine reads the rows at every step, and these came from an iterator: pass a list$"
+    with pytest.raises(DataError, match=text):
+        descend(problem, lr=0.01, start=zero(problem), engine="iterative")
+    assert descend(problem, lr=0.01, start=zero(problem), engine="spectral").steps == 1000
+
+
+def test_the_iterative_engine_reads_all_chunks_at_every_step(seven_cars: LeastSquares) -> None:
+    [(X, y)] = seven_cars.rows or []
+    split = LeastSquares.from_chunks([(X[:2], y[:2]), (X[2:3], y[2:3]), (X[3:], y[3:])])
+    whole, parts = (next(iterative(problem, 0.01, np.zeros(2))) for problem in (seven_cars, split))
+    assert len(parts.steps) == ITERATIVE_BLOCK
+    assert_allclose(parts.mse, whole.mse, rtol=1e-13)
+    assert_allclose(parts.parameters, whole.parameters, rtol=1e-13)
+
+
+def test_powers_of_tiny_rates_keep_all_digits() -> None:
+    rates, steps = np.array([1e-3, 1e-9, 1e-14, 1e-17]), np.array([1, 1000, 10**6])
+    factors = shrinkage(rates, steps)
+    with localcontext() as context:
+        context.prec = 60
+        exact = [[(1 - Decimal(float(rate))) ** int(step) for step in steps] for rate in rates]
+        assert_allclose(factors, np.array(exact, dtype=np.float64), rtol=1e-13)
+        done = np.array([[1 - power for power in row] for row in exact], dtype=np.float64)
+    assert_allclose(progress(rates, steps, factors), done, rtol=1e-13)
+
+
+def test_powers_of_large_rates_are_those_of_numpy() -> None:
+    rates, steps = np.array([0.5, 0.9, 1.0, 1.5, 2.0, 3.0]), np.arange(5)
+    powers = np.power(1 - rates[:, None], steps)
+    assert_array_equal(shrinkage(rates, steps), powers)
+    assert_array_equal(progress(rates, steps, powers), 1 - powers)
