@@ -1,0 +1,73 @@
+"""Figures of runs and sweeps; importing this imports no matplotlib: that waits for the first figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gdexp.plots.settings import FORMATS, PLOTS, Plots
+from gdexp.plots.views import RunView, SweepRun
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gdexp.plots.fit import final_fit, model
+    from gdexp.plots.losses import loss_curve
+    from gdexp.plots.paths import parameters
+    from gdexp.plots.surface import loss_surface
+
+__all__ = [
+    "FORMATS",
+    "PLOTS",
+    "Plots",
+    "RunView",
+    "SweepRun",
+    "final_fit",
+    "loss_curve",
+    "loss_surface",
+    "model",
+    "parameters",
+    "run_figures",
+    "save",
+    "sweep_figures",
+]
+
+_SINGLE = {"final_fit": "fit", "loss_curve": "losses", "loss_surface": "surface", "model": "fit", "parameters": "paths"}
+
+
+def run_figures(which: str, run: RunView) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of `run` with their names: `all` of them, the `loss_curve` alone, or `none`."""
+    if which != "none":
+        from gdexp.plots.catalogue import figures_of_run
+
+        yield from figures_of_run(which, run)
+
+
+def sweep_figures(sweep: Sequence[SweepRun], axes: Sequence[str], *, caption: str = "") -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of `sweep`, which went over the keys `axes`, with their names; none where no run is given.
+
+    `caption` holds the settings that all runs share.
+    """
+    if sweep:
+        from gdexp.plots.catalogue import figures_of_sweep
+
+        yield from figures_of_sweep(sweep, axes, caption)
+
+
+def save(figure: Figure, path: Path | str) -> None:
+    """Write `figure` as PNG, SVG or PDF by the suffix of `path`: the same bytes for the same figure, anywhere.
+
+    Raises ParameterError for another suffix.
+    """
+    from gdexp.plots.canvas import write
+
+    write(figure, path)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a function that draws a single figure; the first use imports matplotlib."""
+    if name in _SINGLE:
+        return getattr(import_module(f"{__name__}.{_SINGLE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

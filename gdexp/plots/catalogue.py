@@ -1,0 +1,63 @@
+"""Which figures a run and a sweep have, and what they are called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from matplotlib.figure import Figure
+
+from gdexp.core.checks import choice
+from gdexp.plots.fit import final_fit, model
+from gdexp.plots.labels import target_unit
+from gdexp.plots.losses import loss_curve
+from gdexp.plots.paths import parameters
+from gdexp.plots.settings import PLOTS
+from gdexp.plots.surface import loss_surface
+from gdexp.plots.sweep_axes import gap_by, steps_by
+from gdexp.plots.sweep_curves import curves
+from gdexp.plots.sweep_heatmap import heatmap, heatmap_axes, heatmap_quantity
+from gdexp.plots.swept import Swept
+from gdexp.plots.views import RunView, SweepRun
+
+
+def figures_of_run(which: str, run: RunView) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure of all that `which` asks for."""
+    which = choice("which", which, PLOTS)
+    trajectory, dataset, caption = run.trajectory, run.dataset, run.caption
+    unit = target_unit(dataset)
+    yield "loss_curve", loss_curve(trajectory, run.theory, title=f"Loss: {run.title}", caption=caption, unit=unit)
+    if which == "all":
+        yield "model", model(trajectory, dataset, title=f"Model and data: {run.title}", caption=caption)
+        if len(dataset.features) == 1:
+            title = f"Loss surface: {run.title}"
+            yield "loss_surface", loss_surface(trajectory, dataset, title=title, caption=caption)
+        yield "final_fit", final_fit(trajectory, dataset, title=f"Final fit: {run.title}", caption=caption)
+        yield "parameters", parameters(trajectory, dataset, title=f"Parameters: {run.title}", caption=caption)
+
+
+def figures_of_sweep(sweep: Sequence[SweepRun], axes: Sequence[str], caption: str) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure of all that `sweep`, of at least one run, can show."""
+    swept = [Swept.of(name, sweep) for name in axes]
+    runs = f"{len(sweep):,} run{'s' * (len(sweep) > 1)}"
+    over = f"{runs} over {', '.join(axes)}" if axes else runs
+    caption = f"{_outcomes(sweep)} {caption}".strip()
+    yield "curves", curves(sweep, axes, title=f"Gap to the minimum: {over}", caption=caption)
+    over = over if len(axes) > 1 else runs
+    for axis in swept:
+        title = f"Final gap by {axis.name}: {over}"
+        yield f"gap_by_{axis.file_name}", gap_by(sweep, axis, swept, title=title, caption=caption)
+        title = f"Steps to 10⁻⁶ of the initial gap by {axis.name}: {over}"
+        yield f"steps_by_{axis.file_name}", steps_by(sweep, axis, swept, title=title, caption=caption)
+    pair = heatmap_axes(swept)
+    if pair:
+        across, up = pair
+        title = f"{heatmap_quantity(sweep).label.capitalize()} by {across.name} and {up.name}: {runs}"
+        yield "heatmap", heatmap(sweep, across, up, title=title, caption=caption)
+
+
+def _outcomes(sweep: Sequence[SweepRun]) -> str:
+    counts = Counter(run.stop_reason for run in sweep)
+    ends = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+    unstable = sum(not run.stable for run in sweep)
+    return f"Outcomes: {ends}; {unstable} of {len(sweep)} with lr at or above the largest stable one."

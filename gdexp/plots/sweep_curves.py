@@ -1,0 +1,149 @@
+"""All runs of a sweep in one picture: the gap to the minimum over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
+from matplotlib.figure import SubFigure
+from matplotlib.lines import Line2D
+
+from gdexp.core.descent import TARGET_GAP
+from gdexp.core.factor import Array
+from gdexp.plots import ticks
+from gdexp.plots.canvas import Sheet, color_bar, drawn, legend_above
+from gdexp.plots.labels import STEP
+from gdexp.plots.losses import ROUNDING
+from gdexp.plots.style import GREY, SERIES, Series, Stroke, sequential
+from gdexp.plots.swept import SEED, Swept
+from gdexp.plots.text import plain, shorten
+from gdexp.plots.thinning import kept
+from gdexp.plots.views import SweepRun
+
+MOST_NAMED = 10
+"""Up to so many runs each is named in the legend, and so many values each have a colour of their own."""
+CEILING = 100.0
+"""Curves are drawn up to this many times the initial gap."""
+STROKES: tuple[Stroke, ...] = ("-", "--", ":", "-.")
+
+
+@drawn
+def curves(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = "", caption: str = "") -> Sheet:
+    """Return the gap to the minimum of every run against the step, as a fraction of the initial gap."""
+    bottom = _bottom(sweep)
+    if bottom < TARGET_GAP:
+        caption = f"The dotted line is 10⁻⁶ of the initial gap. {caption}"
+    sheet = Sheet(9.5, 4.8, title or "Loss curves", caption)
+    part = sheet.laid_out()
+    panel = part.subplots()
+    logarithmic = _spans_decades(sweep)
+    if len(sweep) <= MOST_NAMED:
+        _draw_named(part, panel, sweep, logarithmic)
+    else:
+        _draw_coloured(part, panel, sweep, [Swept.of(name, sweep) for name in axes], logarithmic)
+    _finish(panel, sweep, bottom, logarithmic)
+    return sheet
+
+
+def _visible(run: SweepRun) -> tuple[Array, Array]:
+    """Return the steps and the relative gaps of `run` up to the first that leaves the picture, which is kept."""
+    gap = np.asarray(run.gap, dtype=float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        relative = gap / run.gap_initial if run.gap_initial > 0 else np.full(len(gap), ROUNDING)
+    relative = np.clip(np.nan_to_num(relative, nan=np.inf), 1e-3 * ROUNDING, 1e3 * CEILING)
+    beyond = np.flatnonzero((relative < ROUNDING) | (relative > CEILING))
+    end = int(beyond[0]) + 1 if len(beyond) else len(relative)
+    return np.asarray(run.step, dtype=float)[:end], relative[:end]
+
+
+def _spans_decades(sweep: Sequence[SweepRun]) -> bool:
+    """Return whether some runs are so much slower than others that a linear axis would hide the fast ones."""
+    rates = [run.lr for run in sweep]
+    lengths = [max(_visible(run)[0][-1], 1.0) for run in sweep if not run.diverged] or [1.0]
+    return max(rates) >= 10 * min(rates) or max(lengths) >= 10 * min(lengths)
+
+
+def _draw(panel: Axes, run: SweepRun, logarithmic: bool, **style: Any) -> Line2D:
+    steps, relative = _visible(run)
+    shown = kept(relative, stretches=120, logarithmic=logarithmic)
+    (line,) = panel.plot(steps[shown], relative[shown], **style)
+    return line
+
+
+def _draw_named(part: SubFigure, panel: Axes, sweep: Sequence[SweepRun], logarithmic: bool) -> None:
+    """Draw each run in a style of its own and name them in the order in which the curves end."""
+    lines = []
+    for rank, (run, series) in enumerate(zip(sweep, SERIES, strict=False)):
+        style = _style(series) | {"markevery": (0.02 + 0.012 * rank, 0.13), "markersize": 4.5}
+        lines.append((_draw(panel, run, logarithmic, **style), run))
+    lines.sort(key=lambda drawn_run: np.inf if drawn_run[1].diverged else drawn_run[1].relative_gap, reverse=True)
+    names = [plain(shorten(run.name, 40)) + " (diverged)" * run.diverged for _, run in lines]
+    part.legend([line for line, _ in lines], names, loc="outside right upper")
+
+
+def _style(series: Series) -> dict[str, Any]:
+    return {"color": series.color, "linestyle": series.stroke, "marker": series.marker}
+
+
+def _draw_coloured(
+    part: SubFigure, panel: Axes, sweep: Sequence[SweepRun], axes: Sequence[Swept], logarithmic: bool
+) -> None:
+    """Colour the runs by the first axis of numbers, and tell the values of another axis by the stroke."""
+    by_rank = sorted((axis for axis in axes if len(axis.values) > 1), key=lambda axis: axis.name == SEED)
+    numeric = [axis for axis in by_rank if axis.numbers is not None]
+    color = next(iter(numeric or by_rank), None)
+    stroke = next((axis for axis in by_rank if axis is not color and len(axis.values) <= len(STROKES)), None)
+    mappable, places = _colors(color, len(sweep))
+    thin = 1.1 if len(sweep) <= 60 else 0.7
+    for rank, run in enumerate(sweep):
+        shape = STROKES[stroke.index[rank]] if stroke else "-"
+        _draw(panel, run, logarithmic, color=mappable.to_rgba(places[rank]), linestyle=shape, linewidth=thin)
+    if color is not None:
+        bar = color_bar(part, panel, mappable, color.label(sweep))
+        if isinstance(mappable.norm, BoundaryNorm):
+            bar.set_ticks(list(range(len(color.values))), labels=color.tick_names())
+            bar.ax.minorticks_off()
+    if stroke is not None:
+        entries = [
+            (Line2D([], [], color=GREY, linestyle=shape), plain(f"{stroke.name}={shorten(value)}"))
+            for shape, value in zip(STROKES, stroke.values, strict=False)
+        ]
+        legend_above(part, entries, len(entries))
+
+
+def _colors(axis: Swept | None, runs: int) -> tuple[ScalarMappable, Any]:
+    """Return the colour map of `axis`, and the place of each run on it."""
+    if axis is None:
+        return ScalarMappable(Normalize(0, 1), sequential()), np.zeros(runs)
+    count = len(axis.values)
+    if count <= MOST_NAMED or axis.numbers is None:
+        colors = ListedColormap(sequential()(np.linspace(0, 1, count)))
+        return ScalarMappable(BoundaryNorm(np.arange(count + 1) - 0.5, count), colors), axis.index
+    low, high = float(axis.numbers[0]), float(axis.numbers[-1])
+    return ScalarMappable((LogNorm if axis.logarithmic else Normalize)(low, high), sequential()), axis.places
+
+
+def _bottom(sweep: Sequence[SweepRun]) -> float:
+    """Return where the gap axis ends: below the target where runs come near it, but not in the noise of rounding."""
+    lowest = min((run.relative_gap for run in sweep if not run.diverged), default=1.0)
+    bottom = min(max(0.5 * lowest, ROUNDING), 0.5)
+    return min(bottom, 0.5 * TARGET_GAP) if bottom <= 1e3 * TARGET_GAP else bottom
+
+
+def _finish(panel: Axes, sweep: Sequence[SweepRun], bottom: float, logarithmic: bool) -> None:
+    if bottom < TARGET_GAP:
+        panel.axhline(TARGET_GAP, color=GREY, linestyle=(0, (1, 3)), linewidth=1.0, zorder=1)
+    grows = any(np.max(run.gap) > 2 * run.gap_initial for run in sweep)
+    ticks.logarithmic(panel, "y")
+    panel.set_ylim(bottom, CEILING if grows else 2)
+    last = max(1.0, *(_visible(run)[0][-1] for run in sweep))
+    if logarithmic:
+        ticks.symmetric(panel, "x", 1)
+        panel.set_xlim(0, 1.1 * last)
+    else:
+        ticks.step_axis(panel, int(last))
+    panel.set(xlabel=STEP, ylabel="gap to the minimum MSE / initial gap")
