@@ -1,0 +1,1 @@
+"""What is said of recorded runs: sentences and tables."""

@@ -1,0 +1,44 @@
+"""The figures of a sweep, drawn from what its runs recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdexp.plots import SweepRun, save, sweep_figures
+from gdexp.tracking import Store
+from gdexp.tracking.read import RecordedRun, read_trajectory
+
+
+def draw_sweep(store: Store, runs: Sequence[RecordedRun], axes: Sequence[str], folder: Path) -> None:
+    """Write the figures over the finished ones of `runs` into `folder`, unless the runs were told to draw none."""
+    finished = [run for run in runs if run.status == "FINISHED" and run.params["plots.name"] != "none"]
+    if not finished:
+        return
+    folder.mkdir()
+    for name, figure in sweep_figures([drawable(store, run) for run in finished], axes):
+        save(figure, folder / f"{name}.{finished[0].params['plots.format']}")
+
+
+def drawable(store: Store, run: RecordedRun) -> SweepRun:
+    """Return what the figures need to know of a finished run."""
+    columns = read_trajectory(store, run, ["step", "mse", "gap"])
+    to_gap, predicted = (run.metrics.get(key) for key in ("steps_to_gap", "theory_steps_to_gap"))
+    limit, relative = run.metrics["theory_max_stable_lr"], run.metrics["theory_relative_lr"]
+    return SweepRun(
+        name=run.name,
+        axes=run.swept,
+        lr=relative * limit,
+        relative_lr=relative,
+        max_stable_lr=limit,
+        stop_reason=run.tags["gdexp.stop_reason"],
+        stable=run.tags["gdexp.stable"] == "true",
+        steps=int(run.metrics["steps"]),
+        mse_final=run.metrics["mse_final"],
+        gap_final=run.metrics["mse_gap"],
+        gap_initial=float(columns["gap"][0]),
+        steps_to_gap=None if to_gap is None else int(to_gap),
+        predicted_steps_to_gap=None if predicted is None else int(predicted),
+        minimum_mse=run.metrics["theory_minimum_mse"],
+        **columns,
+    )

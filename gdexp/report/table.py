@@ -1,0 +1,60 @@
+"""The table of a sweep: what was swept, and what came of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from gdexp.report.words import short
+from gdexp.tracking.read import RecordedRun
+
+COLUMNS = ("stop reason", "stable", "steps", "final MSE", "gap", "steps to 1e-6 gap", "by theory")
+DESCRIBED_RUNS = 30
+"""Rows, and runs in an address, that a parent's description has room for."""
+
+
+def header(axes: Sequence[str]) -> list[str]:
+    """Return the names of the columns for a sweep over `axes`."""
+    return [*axes, *COLUMNS]
+
+
+def rows(runs: Sequence[RecordedRun], axes: Sequence[str]) -> list[list[str]]:
+    """Return a row of texts for each run; numbers have six significant digits, what is absent is a dash."""
+    return [[*(short(run.swept.get(axis, "-")) for axis in axes), *_outcome(run)] for run in runs]
+
+
+def _outcome(run: RecordedRun) -> list[str]:
+    reason = run.tags.get("gdexp.stop_reason", "-") if run.status == "FINISHED" else run.status.lower()
+    stable = {"true": "yes", "false": "no"}.get(run.tags.get("gdexp.stable", ""), "-")
+    whole = ("steps", "steps_to_gap", "theory_steps_to_gap")
+    steps, to_gap, predicted = (f"{run.metrics[key]:.0f}" if key in run.metrics else "-" for key in whole)
+    mse, gap = (f"{run.metrics[key]:.6g}" if key in run.metrics else "-" for key in ("mse_final", "mse_gap"))
+    return [reason, stable, steps, mse, gap, to_gap, predicted]
+
+
+def text_table(runs: Sequence[RecordedRun], axes: Sequence[str]) -> str:
+    """Return the table for a terminal."""
+    return tabulate(rows(runs, axes), header(axes), tablefmt="simple", disable_numparse=True)
+
+
+def markdown_table(runs: Sequence[RecordedRun], axes: Sequence[str]) -> str:
+    """Return the table in Markdown."""
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows(runs, axes)]
+    return tabulate(escaped, header(axes), tablefmt="github", disable_numparse=True)
+
+
+def write_csv(path: Path, runs: Sequence[RecordedRun], axes: Sequence[str]) -> None:
+    """Write the table as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header(axes), *rows(runs, axes)])
+
+
+def sweep_description(took: str, links: Mapping[str, str], runs: Sequence[RecordedRun], axes: Sequence[str]) -> str:
+    """Return the Markdown of a parent's description: time taken, links, and the table as far as there is room."""
+    short = {label: link for label, link in links.items() if len(runs) <= DESCRIBED_RUNS or label.startswith("grouped")}
+    pages = "\n".join(f"- [{label}]({link})" for label, link in short.items())
+    more = f"\n\nThe other {len(runs) - DESCRIBED_RUNS} runs are in table.csv." if len(runs) > DESCRIBED_RUNS else ""
+    return f"{took}.\n\n{pages}\n\n{markdown_table(runs[:DESCRIBED_RUNS], axes)}{more}"
