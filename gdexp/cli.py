@@ -1,0 +1,84 @@
+"""The command line: Hydra's entry, exit codes, and one line for each mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gdexp.cli_errors import check_options, in_one_line, is_configuration_error
+from gdexp.core import GdexpError
+from gdexp.sweep.logspace import expanded_arguments
+from gdexp.sweep.sweeper import register, settings_of
+
+PACKAGE = Path(__file__).resolve().parent
+CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
+"""The configuration: inside an installed package, beside the package in a checkout."""
+
+
+def main() -> None:
+    """Run `python -m gdexp`: exit 0 done, 1 some run failed, 2 refused before the first run, 130 interrupted."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises its errors instead of printing them
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        check_options(sys.argv[1:])
+        sys.argv[1:] = expanded_arguments(sys.argv[1:])
+        register()
+        single_run()
+    except GdexpError as error:
+        refuse(error)
+    except Exception as error:
+        if not is_configuration_error(error):
+            raise
+        refuse(error)
+    except KeyboardInterrupt:
+        print("gdexp: interrupted; what had finished is recorded", file=sys.stderr)
+        sys.exit(130)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def single_run(settings: DictConfig) -> None:
+    """Carry out one run; a sweep's runs come in through its sweeper."""
+    from gdexp.config import Config
+    from gdexp.report.words import stability, summary
+    from gdexp.run import execute, plan_run
+    from gdexp.tracking import open_store
+    from gdexp.tracking.links import run_link, ui_hint
+
+    overrides = list(HydraConfig.get().overrides.task)
+    try:
+        config = Config.from_mapping(settings_of(settings))
+        plan = plan_run(config)
+        store = open_store(config.tracking)
+    except GdexpError as error:
+        # Leaving here keeps Hydra from adding lines of its own.
+        refuse(error)
+    for remark in (plan.dataset.note, "" if plan.theory.stable else stability(plan.theory)):
+        if remark:
+            print(remark, file=sys.stderr)
+    try:
+        result = execute(plan, store, overrides)
+    except Exception as error:
+        print(f"gdexp: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(1)
+    print(summary(result.trajectory, plan.theory))
+    print(f"  recorded   run {result.run_id} in experiment {store.experiment!r} of {store.uri}")
+    print(f"  to look    {ui_hint(store)} {run_link(store, result.run_id)}")
+
+
+def refuse(error: Exception) -> NoReturn:
+    """End with status 2 and one line that says what is wrong."""
+    print(f"gdexp: {in_one_line(error, CONF)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Treat a request to terminate like Ctrl-C."""
+    raise KeyboardInterrupt

@@ -1,0 +1,116 @@
+"""What one run does: data, problem, start, descend, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from gdexp.config import Config
+from gdexp.core import DataError, ParameterError, Theory, Trajectory, descend, theory
+from gdexp.core.factor import Array
+from gdexp.data import Dataset, load
+from gdexp.plots import RunView, run_figures, save
+from gdexp.report.words import caption, description
+from gdexp.tracking import Store, masked, recorded_run
+from gdexp.tracking.context import environment_text
+from gdexp.tracking.metrics import parameter_names
+from gdexp.tracking.trajectory import write_trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A run that can be carried out: its configuration is valid, its data are read, its start fits them."""
+
+    config: Config
+    dataset: Dataset
+    lr: float
+    start: Array
+    theory: Theory
+
+    @property
+    def name(self) -> str:
+        """The name of the run where no sweep gives it one."""
+        return f"{self.config.data.name}, lr={self.config.lr:.6g}, {self.config.init.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A run that was carried out and recorded as `run_id`."""
+
+    trajectory: Trajectory = field(repr=False)
+    run_id: str
+
+
+def plan_run(config: Config) -> Plan:
+    """Return the plan of the run that `config` describes; nothing is recorded.
+
+    Raises GdexpError for whatever would keep the run from being carried out: data that cannot be read, a start
+    that does not fit them.
+    """
+    try:
+        dataset = load(config.data)
+    except ParameterError as error:
+        raise error.within("data") from None
+    except DataError as error:
+        raise DataError(f"data={config.data.name}: {error}") from None
+    lr = config.absolute_lr(dataset.problem)
+    try:
+        start = config.init.start(dataset.problem, config.seed)
+        return Plan(config, dataset, lr, start, theory(dataset.problem, lr=lr, start=start))
+    except ParameterError as error:
+        raise error.within("init") from None
+    except DataError as error:
+        raise DataError(f"data={config.data.name}, init={config.init.name}: {error}") from None
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    overrides: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Result:
+    """Descend as `plan` says and record everything in `store`, as a child of the run `parent` where one is given.
+
+    `overrides` are what the user typed, recorded as they are.
+    """
+    config, dataset = plan.config, plan.dataset
+    known = {"gdexp.config_hash": config.sha256(dataset.sha256), **(tags or {})}
+    with recorded_run(store, name or plan.name, config.params(), known, parent) as record:
+        trajectory = descend(
+            dataset.problem, lr=plan.lr, start=plan.start, stopping=config.stopping, engine=config.engine
+        )
+        names = parameter_names(dataset.features)
+        original = dataset.scaling.original(trajectory.parameters[-1]) if dataset.scaled else None
+        record.dataset(dataset, config.data)
+        record.descent(trajectory, plan.theory, names, config.tracking, original)
+        with record.files() as folder:
+            (folder / "config.yaml").write_text(masked(OmegaConf.to_yaml(config.to_mapping())))
+            (folder / "overrides.yaml").write_text(masked(OmegaConf.to_yaml(list(overrides))))
+            (folder / "environment.txt").write_text(environment_text())
+            write_trajectory(folder / "trajectory.parquet", trajectory, names)
+            draw(plan, trajectory, folder / "plots")
+        record.note(description(config, dataset.problem.n, trajectory, plan.theory))
+    return Result(trajectory, record.run_id)
+
+
+def draw(plan: Plan, trajectory: Trajectory, folder: Path) -> None:
+    """Write the figures that the configuration asks for into `folder`."""
+    config = plan.config
+    view = RunView(
+        trajectory=trajectory,
+        theory=plan.theory,
+        dataset=plan.dataset,
+        lr=plan.lr,
+        start_name=config.init.name,
+        title=plan.name,
+        caption=caption(config, plan.dataset.problem.n),
+    )
+    for name, figure in run_figures(config.plots.name or "all", view):
+        folder.mkdir(exist_ok=True)
+        save(figure, folder / f"{name}.{config.plots.format}")

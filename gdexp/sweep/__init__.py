@@ -1,0 +1,1 @@
+"""What a sweep does, how Hydra is told of it, and how its progress is shown."""

@@ -1,0 +1,40 @@
+"""`logspace(start,stop,count)` in a sweep's values: numbers spaced evenly on a logarithmic axis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from gdexp.core import ParameterError
+
+CALL = re.compile(r"logspace\(([^()]*)\)")
+TAKES = "logspace(start,stop,count) with start and stop above 0 and a count of at least 2"
+
+
+def expanded(text: str) -> str:
+    """Return `text` with every logspace(a,b,n) replaced by its n values from a to b, separated by commas.
+
+    Raises ParameterError for arguments that it does not take. Hydra's own grammar knows no such function.
+    """
+    key = text.partition("=")[0].lstrip("+")
+    return CALL.sub(lambda call: ",".join(_values(key, call[1])), text)
+
+
+def expanded_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return command-line arguments with logspace expanded in the overrides among them."""
+    return [argument if argument.startswith("-") else expanded(argument) for argument in arguments]
+
+
+def _values(key: str, arguments: str) -> list[str]:
+    parts = [part.strip() for part in arguments.split(",")]
+    try:
+        start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
+        valid = len(parts) == 3 and count >= 2 and 0 < start < np.inf and 0 < stop < np.inf
+    except (ValueError, IndexError):
+        valid = False
+    if not valid:
+        raise ParameterError(key, TAKES, f"logspace({arguments})")
+    # 15 digits hide the last bit's rounding, so that a decade reads 0.001.
+    return [f"{value:.15g}" for value in np.geomspace(start, stop, count)]

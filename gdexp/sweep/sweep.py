@@ -1,0 +1,143 @@
+"""What a sweep does: one parent run, a child for each job, and at the end a table, figures and links."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gdexp.config import Config
+from gdexp.core import GdexpError
+from gdexp.report.figures import draw_sweep
+from gdexp.report.table import sweep_description, text_table, write_csv
+from gdexp.report.words import line, short
+from gdexp.run import execute, plan_run
+from gdexp.sweep.progress import Progress
+from gdexp.tracking import RunRecord, Tracking, masked, open_store
+from gdexp.tracking.links import sweep_links, ui_hint
+from gdexp.tracking.read import JOB, SWEPT, children
+from gdexp.tracking.record import start_run
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep: its number from 0, what the user typed for it, and the values that set it apart."""
+
+    number: int
+    overrides: tuple[str, ...]
+    swept: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The run's name: its own values, as in `lr=0.01, init=zero`."""
+        return ", ".join(f"{key}={short(value)}" for key, value in self.swept.items())
+
+
+def jobs_of(overrides: Sequence[Sequence[str]]) -> list[Job]:
+    """Return the jobs of the given overrides; what they differ in is what is swept, or all they set if there is one."""
+    pairs = [{key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job)} for job in overrides]
+    axes = [key for key in pairs[0] if any(job.get(key) != pairs[0][key] for job in pairs)] or list(pairs[0])
+    return [
+        Job(number, tuple(job), {key: given[key] for key in axes})
+        for number, (job, given) in enumerate(zip(overrides, pairs, strict=True))
+    ]
+
+
+def child_config(settings: Mapping[str, Any]) -> Config:
+    """Return the configuration of a sweep's run, which draws its loss curve only unless it is told otherwise."""
+    return Config.from_mapping(settings, plots="loss_curve")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep under way; it goes along with each job, to another process if need be."""
+
+    parent_id: str
+    tracking: Tracking
+    jobs: tuple[Job, ...]
+    progress: Progress
+
+    @property
+    def axes(self) -> list[str]:
+        """The keys that are swept."""
+        return list(self.jobs[0].swept)
+
+
+def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
+    """Check that every run can be carried out, then open the store and record the parent.
+
+    `settings` are those of each job. Raises GdexpError before anything is recorded.
+    """
+    first = _checked(jobs, settings)
+    store = open_store(first.tracking)
+    axes = list(jobs[0].swept)
+    tags = {"gdexp.axes": json.dumps(axes), "gdexp.runs": str(len(jobs))}
+    title = " x ".join(axes)
+    if first.experiment:
+        tags["gdexp.experiment"] = first.experiment
+        title = f"{first.experiment}: {title}"
+    record = start_run(store, f"sweep of {title} ({len(jobs)} runs)", tags)
+    print(
+        f"{len(jobs)} runs over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}"
+    )
+    return Sweep(record.run_id, first.tracking, tuple(jobs), Progress(len(jobs), time.time()))
+
+
+def _checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Config:
+    """Return the configuration of the first job, after planning every one of them."""
+    configs = []
+    for job, given in zip(jobs, settings, strict=True):
+        try:
+            configs.append(child_config(given))
+            plan_run(configs[-1])
+        except GdexpError as error:
+            raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
+    if any(config.tracking != configs[0].tracking for config in configs):
+        raise GdexpError("tracking.* takes one value for a whole sweep: its runs are compared in one place")
+    return configs[0]
+
+
+def run_child(sweep: Sweep, number: int, settings: Mapping[str, Any]) -> bool:
+    """Carry out one job and return whether it finished; a failure is printed and does not stop the others."""
+    job = sweep.jobs[number]
+    sweep.progress.running(number, job.name)
+    try:
+        plan = plan_run(child_config(settings))
+        tags = {JOB: str(number)} | {f"{SWEPT}{key}": value for key, value in job.swept.items()}
+        result = execute(
+            plan, open_store(sweep.tracking), job.overrides, name=job.name, parent=sweep.parent_id, tags=tags
+        )
+    except Exception as error:
+        where = " ".join(getattr(error, "__notes__", []))
+        reason = masked(str(error)).partition("\n")[0]
+        sweep.progress.finished(number, job.name, f"FAILED, {type(error).__name__}: {reason}")
+        print(f"gdexp: {job.name} failed; traceback.txt of {where or 'no run'} tells more", file=sys.stderr)
+        return False
+    sweep.progress.finished(number, job.name, line(result.trajectory))
+    return True
+
+
+def finish(sweep: Sweep, status: str) -> None:
+    """End the parent with what its children recorded: table, figures and links, printed and kept.
+
+    `status` is FINISHED, FAILED where some run failed, or KILLED after an interrupt, which spends no time on figures.
+    """
+    store = open_store(sweep.tracking)
+    parent = RunRecord(store, sweep.parent_id)
+    runs = children(store, sweep.parent_id)
+    seconds = time.time() - sweep.progress.started
+    took = f"{len(runs)} of {len(sweep.jobs)} runs in {seconds:.1f} s, {seconds / max(1, len(runs)):.2f} s a run"
+    links = sweep_links(store, sweep.parent_id, [run.run_id for run in runs], sweep.axes)
+    with parent.files() as folder:
+        write_csv(folder / "table.csv", runs, sweep.axes)
+        if status != "KILLED":
+            draw_sweep(store, runs, sweep.axes, folder / "plots")
+    parent.note(sweep_description(took, links, runs, sweep.axes))
+    parent.end(status)
+    print(f"\n{text_table(runs, sweep.axes)}\n\n{took}.")
+    print(f"\nTo look: {ui_hint(store)}")
+    for label, link in links.items():
+        print(f"  {label}: {link}")

@@ -1,0 +1,90 @@
+"""Hydra's side of a sweep: the plugin that checks all jobs before the first one starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from gdexp.sweep.logspace import expanded
+from gdexp.sweep.sweep import Sweep, begin, finish, jobs_of, run_child
+
+
+class CheckedSweeper(Sweeper):
+    """Hydra's basic sweep over all combinations, as one parent run with children.
+
+    `params` is what a study sweeps: for each key the text of its values.
+    """
+
+    def __init__(self, params: dict[str, Any] | None) -> None:
+        self.params = params or {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
+        """Remember what a launcher will need."""
+        self.context, self.job_config = hydra_context, config
+
+    def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
+        """Check every job, run them all, and end the process with status 1 where some failed."""
+        overrides = self._combinations(arguments)
+        jobs = jobs_of(overrides)
+        sweep = begin(jobs, [self._composed(job) for job in overrides])
+        status = "KILLED"
+        try:
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=self.context, task_function=partial(run_job, sweep), config=self.job_config
+            )
+            results = launcher.launch(overrides, initial_job_idx=0)
+            status = "FINISHED" if all(result.return_value for result in results) else "FAILED"
+        except Exception:
+            status = "FAILED"
+            raise
+        finally:
+            finish(sweep, status)
+        if status == "FAILED":
+            sys.exit(1)
+        return results
+
+    def _combinations(self, arguments: list[str]) -> list[list[str]]:
+        """Return the overrides of each job; a key on the command line replaces the study's."""
+        texts = [expanded(f"{key}={value}") for key, value in self.params.items()] + arguments
+        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        return BasicSweeper.split_arguments(parser.parse_overrides(texts), None)[0]
+
+    def _composed(self, overrides: list[str]) -> dict[str, Any]:
+        job = self.context.config_loader.load_sweep_config(self.job_config, overrides)
+        HydraConfig.instance().set_config(job)
+        return settings_of(job)
+
+
+def run_job(sweep: Sweep, config: DictConfig) -> bool:
+    """Carry out the job that Hydra is running; a top-level function, so that launchers can send it to workers."""
+    return run_child(sweep, HydraConfig.get().job.num, settings_of(config))
+
+
+def settings_of(config: DictConfig) -> dict[str, Any]:
+    """Return the settings that Hydra composed as plain values, with the study's name and without Hydra's own part."""
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    settings: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
+    return {**settings, "experiment": HydraConfig.get().runtime.choices.get("experiment")}
+
+
+def register() -> None:
+    """Make the sweeper known to Hydra, which takes plugins only from a package called hydra_plugins."""
+    plugins = Plugins.instance()
+    CheckedSweeper.__module__ = "hydra_plugins.gdexp"
+    if importlib.util.find_spec("hydra_plugins") is None:
+        sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
+    sys.modules["hydra_plugins.gdexp"] = sys.modules[__name__]
+    plugins.register(CheckedSweeper)
