@@ -1,0 +1,72 @@
+"""The program as a user runs it: a process of its own, in an empty folder, against a real store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class Folder:
+    """An empty working directory in which gdexp is run, and what its store holds afterwards."""
+
+    path: Path
+
+    def gdexp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "gdexp", *arguments],
+            cwd=self.path,
+            env=clean_environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.path / 'mlflow.db'}")
+
+    def runs(self, experiment: str = "gdexp") -> list[Run]:
+        """All runs of an experiment, the oldest first."""
+        found = self.client.get_experiment_by_name(experiment)
+        assert found is not None
+        return list(self.client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"]))
+
+    def parent_and_children(self) -> tuple[Run, list[Run]]:
+        """The only sweep of the store, its children in the order of its jobs."""
+        runs = self.runs()
+        (parent,) = (run for run in runs if "gdexp.axes" in run.data.tags)
+        children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        return parent, sorted(children, key=lambda run: int(run.data.tags["gdexp.job"]))
+
+    def artifacts(self, run: Run) -> set[str]:
+        """The paths of all artifacts of a run."""
+        root = Path(run.info.artifact_uri.removeprefix("file://"))
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+    def artifact(self, run: Run, name: str) -> Path:
+        return Path(run.info.artifact_uri.removeprefix("file://")) / name
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would send runs elsewhere."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """One folder for the tests of a module that only read what a first run recorded."""
+    return Folder(tmp_path_factory.mktemp("shared"))
