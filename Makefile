@@ -1,0 +1,52 @@
+# Everything a user or a developer does, each by one word; `make` or `make help` lists them.
+
+VENV := .venv
+PORT := 5000
+STORE := $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
+# The first of these that runs and is new enough makes the virtual environment; PYTHON=... chooses another.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14 python,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+
+.DEFAULT_GOAL := help
+.PHONY: help install sweep test lint ui lock clean
+
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## the virtual environment with the pinned dependencies
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "gdexp needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.12"; exit 2; }
+	@echo "Installing the pinned dependencies into $(VENV) with $(PYTHON), once ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian or Ubuntu: apt install python3-venv"; exit 2; }
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "Installed."
+
+sweep: install ## train with three learning rates and compare them
+	$(VENV)/bin/python -m gdexp -m lr=0.001,0.01,0.1
+	@echo
+	@echo "Next: 'make ui' opens these runs in the browser; '$(VENV)/bin/python -m gdexp --help' says what else can be swept."
+
+test: lint ## format, lint, strict types, all tests
+	$(VENV)/bin/python -m pytest
+	@echo "All checks passed. Next: 'make sweep', or commit."
+
+lint: install ## format, lint and strict types only
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+ui: install ## the MLflow UI on the same store, on this machine only
+	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it; another port: make ui PORT=5001)"
+	@MLFLOW_DISABLE_TELEMETRY=true $(VENV)/bin/mlflow ui --backend-store-uri "$(STORE)" --host 127.0.0.1 --port $(PORT)
+
+lock: install ## pin the newest versions that pyproject.toml allows
+	$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+	@echo "requirements.lock is new. Next: make test"
+
+clean: ## remove the virtual environment and caches; recorded runs stay
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
