@@ -218,6 +218,12 @@ def test_a_start_whose_loss_is_not_finite_is_refused(seven_cars: LeastSquares, e
         descend(seven_cars, lr=0.01, start=np.array(start), engine=engine)
 
 
+def test_a_start_whose_loss_is_not_even_a_number_is_refused() -> None:
+    problem = LeastSquares.from_arrays(np.random.default_rng(0).normal(size=(40, 20)), np.ones(40))
+    with pytest.raises(DataError, match=r"^the loss or the gradient at the start is not finite"):
+        descend(problem, lr=0.01, start=np.resize([1.7e308, -1.7e308], 21))
+
+
 @each_engine
 def test_a_gradient_that_is_not_finite_at_the_start_is_refused(engine: str) -> None:
     problem = LeastSquares.from_arrays([[8e153], [-8e153]], [1.2e154, -1.2e154])

@@ -148,6 +148,11 @@ def test_a_singular_value_up_to_p_eps_of_the_largest_is_null_and_its_loss_belong
     assert_array_equal(problem.minimizer, [1.0, 0.0])
 
 
+def test_the_bound_of_null_modes_grows_with_the_number_of_columns() -> None:
+    assert len(from_spectrum([1.0, 2.5 * EPS]).spectrum.eigenvalues) == 2
+    assert len(from_spectrum([1.0, 0.5, 2.5 * EPS]).spectrum.eigenvalues) == 2
+
+
 def test_a_singular_value_just_above_p_eps_of_the_largest_is_not_null() -> None:
     problem = from_spectrum([1.0, 2 * EPS * (1 + EPS)])
     assert_array_equal(problem.spectrum.singular_values, [1.0, 2 * EPS * (1 + EPS)])

@@ -135,6 +135,12 @@ def test_an_unstable_learning_rate_predicts_no_steps(seven_cars: LeastSquares) -
     assert numbers.relative_lr == pytest.approx(1.43225, rel=1e-5)
 
 
+def test_the_limit_itself_predicts_no_steps_even_where_the_steepest_mode_is_at_rest() -> None:
+    problem = two_modes(8.0, 2.0, (0.0, 1.0))
+    assert theory(problem, lr=0.25, start=zero(problem)).steps_to_gap is None
+    assert theory(problem, lr=0.249, start=zero(problem)).steps_to_gap == 11  # ln(1e-6) / (2 ln 0.502) = 10.02
+
+
 def test_a_start_at_the_minimum_takes_no_step() -> None:
     problem = two_modes(8.0, 2.0, (0.0, 0.0))
     assert theory(problem, lr=0.1, start=zero(problem)).steps_to_gap == 0
