@@ -50,14 +50,11 @@ class Stopping:
     gradient_norm: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in {
-            "max_iterations": whole_number("max_iterations", self.max_iterations, least=1),
-            "loss_threshold": optional_number("loss_threshold", self.loss_threshold, least=0),
-            "relative_decrease": optional_number("relative_decrease", self.relative_decrease, least=0),
-            "patience": whole_number("patience", self.patience, least=1),
-            "gradient_norm": optional_number("gradient_norm", self.gradient_norm, least=0),
-        }.items():
-            object.__setattr__(self, name, value)
+        for name, value in vars(self).items():
+            if name in ("max_iterations", "patience"):
+                object.__setattr__(self, name, whole_number(name, value, least=1))
+            else:
+                object.__setattr__(self, name, optional_number(name, value, least=0))
 
     def marks(self, block: Block, earlier: Array, divergence: float) -> dict[StopReason, Marks]:
         """Return, for each rule that is on, the steps of `block` at which it holds, in order of precedence.

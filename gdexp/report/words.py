@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from gdexp.config import Config
 from gdexp.core import Theory, Trajectory
 
@@ -17,12 +19,9 @@ def short(value: str) -> str:
 def caption(config: Config, rows: int) -> str:
     """Return the settings that decide the outcome, in one line."""
     unit = " x limit" if config.lr_unit == "limit" else ""
-    rules = {
-        "max_iterations": config.stopping.max_iterations,
-        "loss_threshold": config.stopping.loss_threshold,
-        "relative_decrease": config.stopping.relative_decrease,
-        "gradient_norm": config.stopping.gradient_norm,
-    }
+    rules = asdict(config.stopping)
+    if rules["relative_decrease"] is None:
+        del rules["patience"]
     settings = {
         "data": f"{config.data.name} ({rows} rows, scaling={config.data.scaling})",
         "lr": f"{config.lr:.6g}{unit}",

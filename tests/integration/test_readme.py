@@ -57,6 +57,17 @@ def test_an_initialization_is_one_file_and_one_line_of_configuration(checkout: P
     assert next(point.value for point in history if point.step == 0) == 2
 
 
+def test_a_stopping_rule_is_one_function_one_field_and_one_preset(checkout: Path) -> None:
+    patch = block("**A stopping rule**", "diff")
+    # Its own repository keeps git from taking the copy for a part of one that lies around it.
+    subprocess.run(["git", "init", "-q"], cwd=checkout, check=True)
+    subprocess.run(["git", "apply", "-"], cwd=checkout, input=patch, text=True, check=True)
+    (checkout / "conf/stopping/parameter_norm.yaml").write_text(block("**A stopping rule**", "yaml"))
+    run(checkout, "-m", "gdexp", "stopping=parameter_norm", "plots=none")
+    (recorded,) = Folder(checkout).runs()
+    assert recorded.data.tags["gdexp.stop_reason"] == "parameter_norm"
+
+
 def test_the_library_example_runs(tmp_path: Path) -> None:
     output = run(tmp_path, "-c", block("## As a library", "python"))
     assert "The maximum number of iterations was reached." in output
