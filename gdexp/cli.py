@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -17,6 +18,8 @@ from gdexp.cli_errors import check_options, in_one_line, is_configuration_error
 from gdexp.core import GdexpError
 from gdexp.sweep.logspace import expanded_arguments
 from gdexp.sweep.sweeper import register, settings_of
+from gdexp.terminal import say
+from gdexp.tracking import masked
 
 PACKAGE = Path(__file__).resolve().parent
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
@@ -35,11 +38,11 @@ def main() -> None:
     except GdexpError as error:
         refuse(error)
     except Exception as error:
-        if not is_configuration_error(error):
-            raise
-        refuse(error)
+        if is_configuration_error(error):
+            refuse(error)
+        fail(error)
     except KeyboardInterrupt:
-        print("gdexp: interrupted; what had finished is recorded", file=sys.stderr)
+        say("gdexp: interrupted; what had finished is recorded", error=True)
         sys.exit(130)
 
 
@@ -62,21 +65,28 @@ def single_run(settings: DictConfig) -> None:
         refuse(error)
     for remark in (plan.dataset.note, "" if plan.theory.stable else stability(plan.theory)):
         if remark:
-            print(remark, file=sys.stderr)
+            say(remark, error=True)
     try:
         result = execute(plan, store, overrides)
     except Exception as error:
-        print(f"gdexp: the run failed: {type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(1)
-    print(summary(result.trajectory, plan.theory))
-    print(f"  recorded   run {result.run_id} in experiment {store.experiment!r} of {store.uri}")
-    print(f"  to look    {ui_hint(store)} {run_link(store, result.run_id)}")
+        fail(error)
+    say(summary(result.trajectory, plan.theory))
+    say(f"  recorded   run {result.run_id} in experiment {store.experiment!r} of {store.uri}")
+    say(f"  to look    {ui_hint(store)} {run_link(store, result.run_id)}")
 
 
 def refuse(error: Exception) -> NoReturn:
     """End with status 2 and one line that says what is wrong."""
-    print(f"gdexp: {in_one_line(error, CONF)}", file=sys.stderr)
+    say(f"gdexp: {in_one_line(error, CONF)}", error=True)
     sys.exit(2)
+
+
+def fail(error: Exception) -> NoReturn:
+    """End with status 1: what was wrong, where it is told in full, and the traceback if it is told nowhere else."""
+    where = " and ".join(getattr(error, "__notes__", []))
+    say(f"gdexp: failed: {type(error).__name__}: {masked(str(error))}", error=True)
+    say(f"traceback.txt of {where} tells more" if where else traceback.format_exc(), error=True)
+    sys.exit(1)
 
 
 def interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from gdexp.terminal import say
+
 CLEAR_LINE = "\r\033[K"
 
 
@@ -35,4 +37,4 @@ class Progress:
         done = job + 1
         left = (time.time() - self.started) / done * (self.total - done)
         estimate = f" (about {tqdm.format_interval(left)} left)" if done < self.total else ""
-        print(f"[{done}/{self.total}] {name}: {outcome}{estimate}", flush=True)
+        say(f"[{done}/{self.total}] {name}: {outcome}{estimate}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from gdexp.report.table import sweep_description, text_table, write_csv
 from gdexp.report.words import line, short
 from gdexp.run import execute, plan_run
 from gdexp.sweep.progress import Progress
+from gdexp.terminal import say
 from gdexp.tracking import RunRecord, Tracking, masked, open_store
 from gdexp.tracking.links import sweep_links, ui_hint
 from gdexp.tracking.read import JOB, SWEPT, children
@@ -80,9 +80,7 @@ def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
         tags["gdexp.experiment"] = first.experiment
         title = f"{first.experiment}: {title}"
     record = start_run(store, f"sweep of {title} ({len(jobs)} runs)", tags)
-    print(
-        f"{len(jobs)} runs over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}"
-    )
+    say(f"{len(jobs)} runs over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}")
     return Sweep(record.run_id, first.tracking, tuple(jobs), Progress(len(jobs), time.time()))
 
 
@@ -114,7 +112,7 @@ def run_child(sweep: Sweep, number: int, settings: Mapping[str, Any]) -> bool:
         where = " ".join(getattr(error, "__notes__", []))
         reason = masked(str(error)).partition("\n")[0]
         sweep.progress.finished(number, job.name, f"FAILED, {type(error).__name__}: {reason}")
-        print(f"gdexp: {job.name} failed; traceback.txt of {where or 'no run'} tells more", file=sys.stderr)
+        say(f"gdexp: {job.name} failed; traceback.txt of {where or 'no run'} tells more", error=True)
         return False
     sweep.progress.finished(number, job.name, line(result.trajectory))
     return True
@@ -130,14 +128,16 @@ def finish(sweep: Sweep, status: str) -> None:
     runs = children(store, sweep.parent_id)
     seconds = time.time() - sweep.progress.started
     took = f"{len(runs)} of {len(sweep.jobs)} runs in {seconds:.1f} s, {seconds / max(1, len(runs)):.2f} s a run"
+    say(f"\n{text_table(runs, sweep.axes)}\n\n{took}.")
     links = sweep_links(store, sweep.parent_id, [run.run_id for run in runs], sweep.axes)
-    with parent.files() as folder:
-        write_csv(folder / "table.csv", runs, sweep.axes)
-        if status != "KILLED":
-            draw_sweep(store, runs, sweep.axes, folder / "plots")
     parent.note(sweep_description(took, links, runs, sweep.axes))
+    try:
+        with parent.files() as folder:
+            write_csv(folder / "table.csv", runs, sweep.axes)
+            if status != "KILLED":
+                draw_sweep(store, runs, sweep.axes, folder / "plots")
+    except Exception as error:
+        parent.failed(error)
+        raise
     parent.end(status)
-    print(f"\n{text_table(runs, sweep.axes)}\n\n{took}.")
-    print(f"\nTo look: {ui_hint(store)}")
-    for label, link in links.items():
-        print(f"  {label}: {link}")
+    say("\n".join([f"\nTo look: {ui_hint(store)}", *(f"  {label}: {link}" for label, link in links.items())]))

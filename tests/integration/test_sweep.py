@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+import subprocess
+import sys
 
 import pytest
 from pyarrow import parquet
 
-from tests.integration.conftest import Folder
+from tests.integration.conftest import Folder, clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +128,14 @@ def test_a_start_that_fits_no_data_in_one_job_records_nothing(folder: Folder) ->
     assert "init.values takes a list of 6 numbers" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(folder.path.iterdir())
+
+
+def test_a_reader_who_goes_away_does_not_end_the_sweep(folder: Folder) -> None:
+    command = f"{sys.executable} -m gdexp -m lr=0.01,0.02 plots=none stopping.max_iterations=3 | head -n 1"
+    done = subprocess.run(
+        command, shell=True, cwd=folder.path, env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    parent, children = folder.parent_and_children()
+    assert done.stderr == ""
+    assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
+    assert len(children) == 2
