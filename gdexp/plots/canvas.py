@@ -120,6 +120,7 @@ def write(figure: Figure, path: Path | str) -> None:
     Raises ParameterError for another suffix.
     """
     suffix = choice("format", Path(path).suffix.removeprefix("."), FORMATS)
+    dpi = figure.dpi
     with matplotlib.rc_context(STYLE):
         # The canvases have no types, and those of formats that are not asked for are not imported.
         canvas: Any
@@ -136,3 +137,4 @@ def write(figure: Figure, path: Path | str) -> None:
         else:
             canvas = FigureCanvasAgg(figure)
             canvas.print_png(path)
+    figure.dpi = dpi  # SVG and PDF leave it at 72

@@ -62,7 +62,7 @@ def gap_by(
         unsure="lost in rounding",
         never="",
     )
-    sheet = Sheet(8.5, 4.4, title or f"Final gap by {plain(axis.name)}", caption)
+    sheet = Sheet(8.5, 4.4, title or f"Final gap by {axis.name}", caption)
     panel, entries = _draw(sheet, sweep, axis, axes, quantity)
     low, high = panel.get_ylim()
     if low < TARGET_GAP < high:
@@ -77,7 +77,7 @@ def steps_by(
     sweep: Sequence[SweepRun], axis: Swept, axes: Sequence[Swept], *, title: str = "", caption: str = ""
 ) -> Sheet:
     """Return the steps each run takes to 1e-6 of its initial gap, seen or predicted, against its value of `axis`."""
-    sheet = Sheet(8.5, 4.4, title or f"Steps by {plain(axis.name)}", caption)
+    sheet = Sheet(8.5, 4.4, title or f"Steps by {axis.name}", caption)
     panel, entries = _draw(sheet, sweep, axis, axes, steps_to_gap(sweep))
     finished = np.array([not run.diverged for run in sweep])
     steps = np.array([run.steps for run in sweep])

