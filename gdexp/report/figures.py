@@ -16,8 +16,16 @@ def draw_sweep(store: Store, runs: Sequence[RecordedRun], axes: Sequence[str], f
     if not finished:
         return
     folder.mkdir()
-    for name, figure in sweep_figures([drawable(store, run) for run in finished], axes):
+    drawn = [drawable(store, run) for run in finished]
+    for name, figure in sweep_figures(drawn, axes, caption=common_settings(finished)):
         save(figure, folder / f"{name}.{finished[0].params['plots.format']}")
+
+
+def common_settings(runs: Sequence[RecordedRun]) -> str:
+    """Return the settings that all `runs` share, in one line; those that are off or decide no number are left out."""
+    shared = set.intersection(*(set(run.params.items()) for run in runs))
+    decisive = [key for key in runs[0].params if key.partition(".")[0] not in ("tracking", "plots", "experiment")]
+    return ", ".join(f"{key}={value}" for key, value in sorted(shared) if key in decisive and value != "null")
 
 
 def drawable(store: Store, run: RecordedRun) -> SweepRun:

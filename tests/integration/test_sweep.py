@@ -78,7 +78,13 @@ def test_the_experiment_holds_the_prepared_view_that_the_link_opens(swept: tuple
 
 def test_axes_of_every_kind_can_be_swept_together(folder: Folder) -> None:
     done = folder.gdexp(
-        "-m", "lr=0.01,0.05", "init=zero,near_zero", "stopping=max_iterations,convergence", "seed=0,1", "plots=none"
+        "-m",
+        "lr=0.01,0.05",
+        "init=zero,near_zero",
+        "stopping=max_iterations,convergence",
+        "seed=0,1",
+        "plots=none",
+        "tracking.every=1000",
     )
     assert done.returncode == 0, done.stderr
     _, children = folder.parent_and_children()
