@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gdexp.plots import SweepRun, save, sweep_figures
+from gdexp.report.words import short
 from gdexp.tracking import Store
 from gdexp.tracking.read import RecordedRun, read_trajectory
 
@@ -24,7 +25,9 @@ def draw_sweep(store: Store, runs: Sequence[RecordedRun], axes: Sequence[str], f
 def common_settings(runs: Sequence[RecordedRun]) -> str:
     """Return the settings that all `runs` share, in one line; those that are off or decide no number are left out."""
     shared = set.intersection(*(set(run.params.items()) for run in runs))
-    decisive = [key for key in runs[0].params if key.partition(".")[0] not in ("tracking", "plots", "experiment")]
+    decisive = {key for key in runs[0].params if key.partition(".")[0] not in ("tracking", "plots", "experiment")}
+    if all(run.params["stopping.relative_decrease"] == "null" for run in runs):
+        decisive.discard("stopping.patience")
     return ", ".join(f"{key}={value}" for key, value in sorted(shared) if key in decisive and value != "null")
 
 
@@ -35,7 +38,7 @@ def drawable(store: Store, run: RecordedRun) -> SweepRun:
     limit, relative = run.metrics["theory_max_stable_lr"], run.metrics["theory_relative_lr"]
     return SweepRun(
         name=run.name,
-        axes=run.swept,
+        axes={key: short(value) for key, value in run.swept.items()},
         lr=relative * limit,
         relative_lr=relative,
         max_stable_lr=limit,
