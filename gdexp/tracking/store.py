@@ -47,6 +47,7 @@ def open_store(settings: Tracking) -> Store:
     path = sqlite_path(uri)
     if path is not None:
         make_sqlite_store(path)
+    import_mlflow()
     try:
         return within(ANSWER_SECONDS, lambda: _connect(uri, settings.experiment, path))
     except TimeoutError:
@@ -62,7 +63,9 @@ def open_store(settings: Tracking) -> Store:
 
 
 def _connect(uri: str, experiment: str, sqlite: Path | None) -> Store:
-    client = mlflow_client(uri)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:
         # Beside the database, not in whatever folder happens to be the working directory.
@@ -80,16 +83,15 @@ def _connect(uri: str, experiment: str, sqlite: Path | None) -> Store:
     return Store(client, masked(uri), experiment, found.experiment_id)
 
 
-def mlflow_client(uri: str) -> MlflowClient:
-    """Return a client of the store at `uri`, with MLflow's telemetry and chatter switched off."""
+def import_mlflow() -> None:
+    """Import MLflow, which takes seconds, with its telemetry and chatter switched off."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # A server that has gone away is reported within seconds, not after MLflow's default of several minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    from mlflow import MlflowClient
+    import mlflow  # noqa: F401
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    return MlflowClient(tracking_uri=uri)
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -122,7 +124,7 @@ def make_sqlite_store(path: Path) -> None:
 
 
 def _migrate(path: Path, artifacts: Path) -> None:
-    mlflow_client(f"sqlite:///{path}")
+    import_mlflow()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     logging.getLogger("alembic").setLevel(logging.ERROR)

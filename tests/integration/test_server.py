@@ -38,10 +38,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def wait_for(address: str, log: Path) -> None:
+    """Wait until the server has made its store, which its first answer from there shows."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
-            with urlopen(f"{address}/health", timeout=2):
+            with urlopen(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=30):
                 return
         except (URLError, OSError):
             time.sleep(0.2)
