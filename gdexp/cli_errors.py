@@ -30,6 +30,8 @@ def check_options(arguments: Sequence[str]) -> None:
     parser.error = _raise  # type: ignore[method-assign]
     options = [option for action in parser._actions for option in action.option_strings]
     for argument in arguments:
+        if argument.startswith("~"):
+            raise UsageError(f"{argument}: a setting cannot be taken away, only set; null switches off what can be off")
         name = argument.partition("=")[0]
         if name.startswith("--") and not any(option.startswith(name) for option in options):
             raise UsageError(f"{name} is not an option. {near_keys(name, options)}")
@@ -58,7 +60,7 @@ def in_one_line(error: Exception, conf: Path) -> str:
         return _unknown_key(found[1], conf)
     if found := re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", text):
         return _unknown_key(found[2], conf)
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+    if found := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
         return _unknown_option(found[1], found[2], conf)
     if found := re.match(r"Ambiguous value for argument '(.+)'", text):
         return (
@@ -66,9 +68,14 @@ def in_one_line(error: Exception, conf: Path) -> str:
         )
     if text.startswith("Config group override"):
         return f"{', '.join(GROUPS)} each take the name of a preset, as in init=zero; see --help."
+    if isinstance(error, OverrideParseException):
+        typed = _printable(str(error.override))
+        return (
+            f"{typed} cannot be read as KEY=VALUE. A value with signs or letters beyond ASCII wants quotes of its "
+            "own inside the shell's: 'KEY=\"VALUE\"'."
+        )
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("See http")]
-    argument = f"{error.override}: " if isinstance(error, OverrideParseException) else ""
-    return _printable(argument + "; ".join(lines[:2])) + ". Settings are typed as KEY=VALUE; see --help."
+    return _printable("; ".join(lines[:2])) + ". Settings are typed as KEY=VALUE; see --help."
 
 
 def _unknown_key(key: str, conf: Path) -> str:
@@ -85,7 +92,7 @@ def _unknown_option(group: str, option: str, conf: Path) -> str:
     options = _options(group, conf)
     near = difflib.get_close_matches(option, options, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"{group} takes one of {', '.join(options)}; got {option}.{hint}"
+    return f"{group} takes one of {', '.join(options)}; got {option!r}.{hint}"
 
 
 def _options(group: str, conf: Path) -> list[str]:

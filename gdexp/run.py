@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from gdexp.config import Config
@@ -56,14 +58,34 @@ def plan_run(config: Config) -> Plan:
         raise error.within("data") from None
     except DataError as error:
         raise DataError(f"data={config.data.name}: {error}") from None
+    except MemoryError as error:
+        raise DataError(f"data={config.data.name}: there is not enough memory ({error})") from None
+    check_memory(config.stopping.max_iterations, dataset.problem.p)
     lr = config.absolute_lr(dataset.problem)
     try:
         start = config.init.start(dataset.problem, config.seed)
-        return Plan(config, dataset, lr, start, theory(dataset.problem, lr=lr, start=start))
     except ParameterError as error:
         raise error.within("init") from None
+    try:
+        known = theory(dataset.problem, lr=lr, start=start)
     except DataError as error:
         raise DataError(f"data={config.data.name}, init={config.init.name}: {error}") from None
+    if not np.isfinite(known.contraction):
+        raise ParameterError("lr", "a number whose product with the largest eigenvalue is finite", config.lr)
+    return Plan(config, dataset, lr, start, known)
+
+
+def check_memory(max_iterations: int, parameters: int) -> None:
+    """Raise ParameterError where a trajectory of so many steps would not fit into this machine's memory."""
+    needed = 8 * (parameters + 4) * (max_iterations + 1)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available:
+        raise ParameterError(
+            "stopping.max_iterations",
+            f"at most {available // (8 * (parameters + 4)) - 1:,} steps of {parameters} parameters on this machine, "
+            "for every step is recorded",
+            max_iterations,
+        )
 
 
 def execute(

@@ -79,8 +79,9 @@ def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
     if first.experiment:
         tags["gdexp.experiment"] = first.experiment
         title = f"{first.experiment}: {title}"
-    record = start_run(store, f"sweep of {title} ({len(jobs)} runs)", tags)
-    say(f"{len(jobs)} runs over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}")
+    count = f"{len(jobs)} run{'s' * (len(jobs) != 1)}"
+    record = start_run(store, f"sweep of {title} ({count})", tags)
+    say(f"{count} over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}")
     return Sweep(record.run_id, first.tracking, tuple(jobs), Progress(len(jobs), time.time()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from gdexp.core import GdexpError, ParameterError
 from gdexp.sweep.logspace import expanded
 from gdexp.sweep.sweep import Sweep, begin, finish, jobs_of, run_child
 
@@ -58,9 +59,14 @@ class CheckedSweeper(Sweeper):
 
     def _combinations(self, arguments: list[str]) -> list[list[str]]:
         """Return the overrides of each job; a key on the command line replaces the study's."""
+        if not isinstance(self.params, Mapping):
+            raise ParameterError("hydra.sweeper.params", "keys, each with its values", self.params)
         texts = [expanded(f"{key}={value}") for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.context.config_loader)
-        return BasicSweeper.split_arguments(parser.parse_overrides(texts), None)[0]
+        combinations = BasicSweeper.split_arguments(parser.parse_overrides(texts), None)[0]
+        if not combinations:
+            raise GdexpError(f"the sweep has no run: a value in {' '.join(texts)} stands for nothing")
+        return combinations
 
     def _composed(self, overrides: list[str]) -> dict[str, Any]:
         job = self.context.config_loader.load_sweep_config(self.job_config, overrides)

@@ -47,6 +47,11 @@ def open_store(settings: Tracking) -> Store:
     path = sqlite_path(uri)
     if path is not None:
         make_sqlite_store(path)
+    elif uri.startswith("sqlite"):
+        raise TrackingError(
+            f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {uri!r}, "
+            "which would be gone with the run"
+        )
     import_mlflow()
     try:
         return within(ANSWER_SECONDS, lambda: _connect(uri, settings.experiment, path))
@@ -69,7 +74,7 @@ def _connect(uri: str, experiment: str, sqlite: Path | None) -> Store:
     found = client.get_experiment_by_name(experiment)
     if found is None:
         # Beside the database, not in whatever folder happens to be the working directory.
-        location = str(sqlite.parent / "mlruns" / re.sub(r"[^\w.-]", "_", experiment)) if sqlite else None
+        location = str(sqlite.parent / "mlruns" / re.sub(r"[^\w-]", "_", experiment)[:60]) if sqlite else None
         # Another process may create it between the two calls.
         with contextlib.suppress(Exception):
             client.create_experiment(experiment, artifact_location=location)

@@ -25,11 +25,17 @@ MISTAKES = {
     "+rate=1": "rate is not a setting. See --help.",
     "stopping.max_iteration=5": "stopping.max_iteration is not a setting. Near it: stopping.max_iterations",
     "data.n=5": "data.n is a setting of data=synthetic only.",
-    "init=zeroo": "init takes one of explicit, near_zero, zero; got zeroo. Did you mean zero?",
+    "init=zeroo": "init takes one of explicit, near_zero, zero; got 'zeroo'. Did you mean zero?",
     "stopping=5": "data, init, stopping, tracking, plots, experiment each take the name of a preset, as in init=zero; "
     "see --help.",
     "--multirum": "--multirum is not an option. Near it: --multirun.",
-    "lr": "lr: Error parsing override 'lr'; missing EQUAL at '<EOF>'. Settings are typed as KEY=VALUE; see --help.",
+    "lr": "lr cannot be read as KEY=VALUE.",
+    "tracking.experiment=größe": "tracking.experiment=größe cannot be read as KEY=VALUE. A value with signs or letters",
+    "~lr": "~lr: a setting cannot be taken away, only set; null switches off what can be off",
+    "data=": "data takes one of auto_mpg, file, seven_cars, synthetic; got ''.",
+    "lr=1e308": "lr takes a number whose product with the largest eigenvalue is finite; got 1e+308.",
+    "stopping.max_iterations=1e15": "stopping.max_iterations takes at most ",
+    "tracking.uri=sqlite://": "tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got 'sqlite://'",
     "engine=spectal": "engine takes one of spectral, iterative; got 'spectal'. Did you mean spectral?",
     "lr_unit=max": "lr_unit takes one of absolute, limit; got 'max'.",
     "seed=-1": "seed takes a whole number of at least 0; got -1.",
@@ -44,7 +50,7 @@ MISTAKES = {
     "Did you mean standardize?",
     "plots.format=gif": "plots.format takes one of png, svg, pdf; got 'gif'.",
     "tracking.every=0": "tracking.every takes a whole number of at least 1; got 0.",
-    "experiment=learning": "experiment takes one of learning_rate; got learning. Did you mean learning_rate?",
+    "experiment=learning": "experiment takes one of learning_rate; got 'learning'. Did you mean learning_rate?",
 }
 
 
@@ -66,6 +72,20 @@ def refused(folder: Folder, arguments: list[str], message: str, **environment: s
 def test_a_start_of_the_wrong_length_says_what_it_takes(folder: Folder) -> None:
     message = "init.values takes a list of 2 numbers: 1 weight in the features' order, then the bias; got [1, 2, 3]."
     refused(folder, ["init=explicit", "init.values=[1,2,3]"], message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", "lr=glob(*)"], "the sweep has no run: a value in lr=glob(*) stands for nothing"),
+        (["-m", "hydra.sweeper.params=5"], "hydra.sweeper.params takes keys, each with its values; got 5."),
+        (["data=synthetic", "data.d=1e6", "data.n=1e7"], "data=synthetic: there is not enough memory"),
+        (["-m", "tracking.every=1,2"], "tracking.* takes one value for a whole sweep"),
+    ],
+    ids=["no run", "no values", "no memory", "two stores"],
+)
+def test_what_cannot_be_carried_out_is_refused_in_one_line(folder: Folder, arguments: list[str], message: str) -> None:
+    refused(folder, arguments, message)
 
 
 @pytest.mark.parametrize(

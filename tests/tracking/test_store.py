@@ -37,6 +37,14 @@ def test_a_new_store_is_whole_and_leaves_no_draft(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+@pytest.mark.parametrize("name", ["..", "x" * 500, "/abs"])
+def test_artifacts_stay_beside_the_database_whatever_the_experiment_is_called(tmp_path: Path, name: str) -> None:
+    store = open_store(Tracking(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment=name))
+    location = Path(store.client.get_experiment(store.experiment_id).artifact_location)
+    assert location.resolve().parent == tmp_path / "mlruns"
+    location.mkdir(parents=True)
+
+
 def test_processes_that_make_one_store_at_once_all_get_it(tmp_path: Path) -> None:
     program = (
         "from gdexp.tracking import Tracking, open_store\n"
