@@ -44,7 +44,7 @@ ui: install ## the MLflow UI on the same store, on this machine only
 
 lock: install ## pin the newest versions that pyproject.toml allows
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+		--custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 	@echo "requirements.lock is new. Next: make test"
 
 clean: ## remove the virtual environment and caches; recorded runs stay
