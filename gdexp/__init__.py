@@ -31,7 +31,7 @@ def record(
     whatever else shall be known of it. The store is that of `uri`, else of MLFLOW_TRACKING_URI, else mlflow.db in the
     working directory. Raises TrackingError where it cannot be used.
     """
-    from gdexp.core import theory
+    from gdexp.core import ParameterError, theory
     from gdexp.plots import loss_curve, save
     from gdexp.report.words import outcome, stability
     from gdexp.tracking import Tracking, open_store, recorded_run
@@ -39,6 +39,8 @@ def record(
     from gdexp.tracking.metrics import parameter_names
     from gdexp.tracking.trajectory import write_trajectory
 
+    if features is not None and len(features) != problem.p - 1:
+        raise ParameterError("features", f"{problem.p - 1} names, one for each feature", list(features))
     settings = Tracking(uri=uri, experiment=experiment)
     known = theory(problem, lr=lr, start=trajectory.parameters[0])
     names = parameter_names(features or [f"x{i + 1}" for i in range(problem.p - 1)])
@@ -46,7 +48,7 @@ def record(
     with recorded_run(open_store(settings), name, texts, {}) as run:
         run.descent(trajectory, known, names, settings)
         with run.files() as folder:
-            (folder / "environment.txt").write_text(environment_text())
+            (folder / "environment.txt").write_text(environment_text(), encoding="utf-8")
             write_trajectory(folder / "trajectory.parquet", trajectory, names)
             (folder / "plots").mkdir()
             save(loss_curve(trajectory, known), folder / "plots" / "loss_curve.png")

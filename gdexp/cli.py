@@ -19,7 +19,6 @@ from gdexp.core import GdexpError
 from gdexp.sweep.logspace import expanded_arguments
 from gdexp.sweep.sweeper import register, settings_of
 from gdexp.terminal import say
-from gdexp.tracking import masked
 
 PACKAGE = Path(__file__).resolve().parent
 CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir())
@@ -29,7 +28,10 @@ CONF = next(folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if 
 def main() -> None:
     """Run `python -m gdexp`: exit 0 done, 1 some run failed, 2 refused before the first run, 130 interrupted."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises its errors instead of printing them
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         check_options(sys.argv[1:])
         sys.argv[1:] = expanded_arguments(sys.argv[1:])
@@ -50,7 +52,7 @@ def main() -> None:
 def single_run(settings: DictConfig) -> None:
     """Carry out one run; a sweep's runs come in through its sweeper."""
     from gdexp.config import Config
-    from gdexp.report.words import stability, summary
+    from gdexp.report.words import summary
     from gdexp.run import execute, plan_run
     from gdexp.tracking import open_store
     from gdexp.tracking.links import run_link, ui_hint
@@ -60,12 +62,13 @@ def single_run(settings: DictConfig) -> None:
         config = Config.from_mapping(settings_of(settings))
         plan = plan_run(config)
         store = open_store(config.tracking)
-    except GdexpError as error:
+    except Exception as error:
         # Leaving here keeps Hydra from adding lines of its own.
-        refuse(error)
-    for remark in (plan.dataset.note, "" if plan.theory.stable else stability(plan.theory)):
-        if remark:
-            say(remark, error=True)
+        if isinstance(error, GdexpError) or is_configuration_error(error):
+            refuse(error)
+        fail(error)
+    for remark in plan.remarks:
+        say(remark, error=True)
     try:
         result = execute(plan, store, overrides)
     except Exception as error:
@@ -84,11 +87,13 @@ def refuse(error: Exception) -> NoReturn:
 def fail(error: Exception) -> NoReturn:
     """End with status 1: what was wrong, where it is told in full, and the traceback if it is told nowhere else."""
     where = " and ".join(getattr(error, "__notes__", []))
-    say(f"gdexp: failed: {type(error).__name__}: {masked(str(error))}", error=True)
+    say(f"gdexp: failed: {type(error).__name__}: {error}", error=True)
     say(f"traceback.txt of {where} tells more" if where else traceback.format_exc(), error=True)
     sys.exit(1)
 
 
 def interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Treat a request to terminate like Ctrl-C."""
+    """Treat a request to terminate like Ctrl-C, and let no second one disturb what is being saved after the first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -32,7 +32,11 @@ def check_options(arguments: Sequence[str]) -> None:
     for argument in arguments:
         if argument.startswith("~"):
             raise UsageError(f"{argument}: a setting cannot be taken away, only set; null switches off what can be off")
-        name = argument.partition("=")[0]
+        name, _, value = argument.partition("=")
+        if name in GROUPS and value.startswith("["):
+            raise UsageError(f"{name} takes the name of one preset, or in a sweep several with commas; got {value!r}")
+        if name == "experiment" and "," in value:
+            raise UsageError("experiment takes the name of one study, which sweeps by itself; run one after the other")
         if name.startswith("--") and not any(option.startswith(name) for option in options):
             raise UsageError(f"{name} is not an option. {near_keys(name, options)}")
     parser.parse_args(arguments)

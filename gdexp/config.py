@@ -135,6 +135,12 @@ class Config:
         decisive = self.to_mapping() | {"data_sha256": data_sha256}
         for key in ("tracking", "plots", "experiment"):
             del decisive[key]
+        # The hash of the data stands for where they lie and which columns were named.
+        for key in ("path", "features"):
+            decisive["data"].pop(key, None)
+        if self.stopping.relative_decrease is None:
+            del decisive["stopping"]["patience"]
+        decisive = json.loads(json.dumps(decisive), parse_int=float)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def absolute_lr(self, problem: LeastSquares) -> float:

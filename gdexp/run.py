@@ -15,7 +15,7 @@ from gdexp.core import DataError, ParameterError, Theory, Trajectory, descend, t
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, load
 from gdexp.plots import RunView, run_figures, save
-from gdexp.report.words import caption, description
+from gdexp.report.words import caption, description, stability
 from gdexp.tracking import Store, masked, recorded_run
 from gdexp.tracking.context import environment_text
 from gdexp.tracking.metrics import parameter_names
@@ -35,7 +35,13 @@ class Plan:
     @property
     def name(self) -> str:
         """The name of the run where no sweep gives it one."""
-        return f"{self.config.data.name}, lr={self.config.lr:.6g}, {self.config.init.name}"
+        unit = " x limit" if self.config.lr_unit == "limit" else ""
+        return f"{self.config.data.name}, lr={self.config.lr:.6g}{unit}, {self.config.init.name}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be said before the run: rows that were left out, a learning rate above the limit."""
+        return [text for text in (self.dataset.note, "" if self.theory.stable else stability(self.theory)) if text]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +118,12 @@ def execute(
         record.dataset(dataset, config.data)
         record.descent(trajectory, plan.theory, names, config.tracking, original)
         with record.files() as folder:
-            (folder / "config.yaml").write_text(masked(OmegaConf.to_yaml(config.to_mapping())))
-            (folder / "overrides.yaml").write_text(masked(OmegaConf.to_yaml(list(overrides))))
-            (folder / "environment.txt").write_text(environment_text())
+            (folder / "config.yaml").write_text(masked(OmegaConf.to_yaml(config.to_mapping())), encoding="utf-8")
+            (folder / "overrides.yaml").write_text(masked(OmegaConf.to_yaml(list(overrides))), encoding="utf-8")
+            (folder / "environment.txt").write_text(environment_text(), encoding="utf-8")
             write_trajectory(folder / "trajectory.parquet", trajectory, names)
             draw(plan, trajectory, folder / "plots")
-        record.note(description(config, dataset.problem.n, trajectory, plan.theory))
+        record.note(" ".join([description(config, dataset.problem.n, trajectory, plan.theory), dataset.note]).strip())
     return Result(trajectory, record.run_id)
 
 

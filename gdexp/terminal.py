@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+from gdexp.tracking import masked
+
 
 def say(text: str, *, error: bool = False) -> None:
-    """Print a line at once; a reader who has gone, as `head` has after its lines, does not end what is running."""
+    """Print a line at once, without the credentials of any URI in it.
+
+    A reader who has gone, as `head` has after its lines, does not end what is running.
+    """
     stream = sys.stderr if error else sys.stdout
     try:
-        print(text, file=stream, flush=True)
+        print(masked(text), file=stream, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -16,7 +16,7 @@ from gdexp.report.words import line, short
 from gdexp.run import execute, plan_run
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
-from gdexp.tracking import RunRecord, Tracking, masked, open_store
+from gdexp.tracking import RunRecord, Tracking, open_store
 from gdexp.tracking.links import sweep_links, ui_hint
 from gdexp.tracking.read import JOB, SWEPT, children
 from gdexp.tracking.record import start_run
@@ -39,7 +39,12 @@ class Job:
 def jobs_of(overrides: Sequence[Sequence[str]]) -> list[Job]:
     """Return the jobs of the given overrides; what they differ in is what is swept, or all they set if there is one."""
     pairs = [{key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job)} for job in overrides]
-    axes = [key for key in pairs[0] if any(job.get(key) != pairs[0][key] for job in pairs)] or list(pairs[0])
+    varied = [key for key in pairs[0] if any(job.get(key) != pairs[0][key] for job in pairs)]
+    if any(key.startswith("tracking.") for key in varied):
+        raise GdexpError("tracking.* takes one value for a whole sweep: its runs are compared in one place")
+    axes = varied or [key for key in pairs[0] if key != "experiment" and not key.startswith("tracking.")]
+    if not axes:
+        raise GdexpError("a sweep takes at least one key with its values, as in lr=0.001,0.01,0.1")
     return [
         Job(number, tuple(job), {key: given[key] for key in axes})
         for number, (job, given) in enumerate(zip(overrides, pairs, strict=True))
@@ -94,8 +99,6 @@ def _checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Conf
             plan_run(configs[-1])
         except GdexpError as error:
             raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
-    if any(config.tracking != configs[0].tracking for config in configs):
-        raise GdexpError("tracking.* takes one value for a whole sweep: its runs are compared in one place")
     return configs[0]
 
 
@@ -105,15 +108,18 @@ def run_child(sweep: Sweep, number: int, settings: Mapping[str, Any]) -> bool:
     sweep.progress.running(number, job.name)
     try:
         plan = plan_run(child_config(settings))
+        for remark in plan.remarks:
+            say(f"{job.name}: {remark}")
         tags = {JOB: str(number)} | {f"{SWEPT}{key}": value for key, value in job.swept.items()}
         result = execute(
             plan, open_store(sweep.tracking), job.overrides, name=job.name, parent=sweep.parent_id, tags=tags
         )
     except Exception as error:
         where = " ".join(getattr(error, "__notes__", []))
-        reason = masked(str(error)).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
         sweep.progress.finished(number, job.name, f"FAILED, {type(error).__name__}: {reason}")
-        say(f"gdexp: {job.name} failed; traceback.txt of {where or 'no run'} tells more", error=True)
+        if where:
+            say(f"gdexp: {job.name} failed; traceback.txt of {where} tells more", error=True)
         return False
     sweep.progress.finished(number, job.name, line(result.trajectory))
     return True
@@ -135,6 +141,7 @@ def finish(sweep: Sweep, status: str) -> None:
     try:
         with parent.files() as folder:
             write_csv(folder / "table.csv", runs, sweep.axes)
+        with parent.files() as folder:
             if status != "KILLED":
                 draw_sweep(store, runs, sweep.axes, folder / "plots")
     except Exception as error:

@@ -16,7 +16,8 @@ MOST_IN_URL = 100
 
 def ui_address(store: Store) -> str:
     """Return the address of the UI of `store`: the server's own, or that of a local `mlflow ui`."""
-    return store.uri.rstrip("/") if store.uri.startswith(("http://", "https://")) else LOCAL_UI
+    server = store.uri.startswith(("http://", "https://"))
+    return store.uri.replace("//***@", "//").rstrip("/") if server else LOCAL_UI
 
 
 def ui_hint(store: Store) -> str:

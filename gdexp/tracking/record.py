@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from gdexp.core import Theory, Trajectory
@@ -19,6 +20,10 @@ from gdexp.tracking.metrics import Point, outcome_points, step_points
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.store import Store
 
+METRICS_AT_ONCE = 1000
+"""MLflow takes so many in one call; more would only fill the memory."""
+PARAM_LENGTH = 6000
+"""The longest param that MLflow stores whole."""
 NOTE_LENGTH = 8000
 """The longest tag that MLflow stores whole."""
 
@@ -35,7 +40,7 @@ class RunRecord:
         """Record `values` as params."""
         from mlflow.entities import Param
 
-        params = [Param(key, masked(value)) for key, value in values.items()]
+        params = [Param(key, _cut(masked(value))) for key, value in values.items()]
         for first in range(0, len(params), 100):
             self.store.client.log_batch(self.run_id, params=params[first : first + 100])
 
@@ -43,14 +48,16 @@ class RunRecord:
         """Record `points`, all with the time of the run's start, so that none is doubled when it is sent again."""
         from mlflow.entities import Metric
 
-        metrics = [Metric(point.key, point.value, self.started, point.step) for point in points]
-        self.store.client.log_batch(self.run_id, metrics=metrics)
+        remaining = iter(points)
+        while batch := list(islice(remaining, METRICS_AT_ONCE)):
+            metrics = [Metric(point.key, point.value, self.started, point.step) for point in batch]
+            self.store.client.log_batch(self.run_id, metrics=metrics)
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set `values` as tags."""
         from mlflow.entities import RunTag
 
-        self.store.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in values.items()])
+        self.store.client.log_batch(self.run_id, tags=[RunTag(key, masked(value)) for key, value in values.items()])
 
     def descent(
         self,
@@ -94,9 +101,11 @@ class RunRecord:
 
     def failed(self, error: BaseException) -> None:
         """End the run as FAILED, with the traceback of `error` as an artifact; a store that is gone is left alone."""
-        error.add_note(f"run {self.run_id}")
-        with contextlib.suppress(Exception), self.files() as folder:
-            (folder / "traceback.txt").write_text(masked("".join(traceback.format_exception(error))))
+        with contextlib.suppress(Exception):
+            with self.files() as folder:
+                text = masked("".join(traceback.format_exception(error)))
+                (folder / "traceback.txt").write_text(text, encoding="utf-8")
+            error.add_note(f"run {self.run_id}")
         with contextlib.suppress(Exception):
             self.end("FAILED")
 
@@ -111,9 +120,8 @@ class RunRecord:
 def start_run(store: Store, name: str, tags: Mapping[str, str], parent: str | None = None) -> RunRecord:
     """Create a run, as a child of the run `parent` where one is given."""
     of_parent = {"mlflow.parentRunId": parent} if parent else {}
-    run = store.client.create_run(
-        store.experiment_id, run_name=name[:250], tags={**context_tags(), **tags, **of_parent}
-    )
+    known = {key: masked(value) for key, value in {**context_tags(), **tags, **of_parent}.items()}
+    run = store.client.create_run(store.experiment_id, run_name=masked(name)[:250], tags=known)
     return RunRecord(store, run.info.run_id)
 
 
@@ -133,3 +141,9 @@ def recorded_run(
         record.failed(error)
         raise
     record.end("FINISHED")
+
+
+def _cut(text: str) -> str:
+    """Return `text` as it fits into a param, and where it does not, say so at its end."""
+    said = " ... (config.yaml has the whole)"
+    return text if len(text) <= PARAM_LENGTH else text[: PARAM_LENGTH - len(said)] + said

@@ -46,10 +46,11 @@ def open_store(settings: Tracking) -> Store:
     uri = settings.resolved_uri
     path = sqlite_path(uri)
     if path is not None:
+        make_folder(path.parent / "mlruns")
         make_sqlite_store(path)
     elif uri.startswith("sqlite"):
         raise TrackingError(
-            f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {uri!r}, "
+            f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {masked(uri)!r}, "
             "which would be gone with the run"
         )
     import_mlflow()
@@ -92,6 +93,8 @@ def import_mlflow() -> None:
     """Import MLflow, which takes seconds, with its telemetry and chatter switched off."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow would print the address of every run that ends, with the credentials in it.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # A server that has gone away is reported within seconds, not after MLflow's default of several minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     import mlflow  # noqa: F401
@@ -103,6 +106,20 @@ def sqlite_path(uri: str) -> Path | None:
     """Return the absolute path of the database file that a SQLite `uri` names, or None for any other store."""
     match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
     return Path(match[1]).absolute() if match and match[1] != ":memory:" else None
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of the artifacts, so that one that cannot be had is found out before anything is recorded."""
+    try:
+        path.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        place = path if path.exists() else path.parent
+        raise TrackingError(
+            f"the folder {str(place)!r} cannot be written ({error.strerror}), so no run can be recorded there; "
+            "change to another folder or set tracking.uri"
+        ) from None
 
 
 def make_sqlite_store(path: Path) -> None:

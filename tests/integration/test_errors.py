@@ -32,6 +32,10 @@ MISTAKES = {
     "lr": "lr cannot be read as KEY=VALUE.",
     "tracking.experiment=größe": "tracking.experiment=größe cannot be read as KEY=VALUE. A value with signs or letters",
     "~lr": "~lr: a setting cannot be taken away, only set; null switches off what can be off",
+    "data=[seven_cars,synthetic]": "data takes the name of one preset, or in a sweep several with commas; "
+    "got '[seven_cars,synthetic]'",
+    "experiment=learning_rate,learning_rate": "experiment takes the name of one study, which sweeps by itself",
+    "lr=${foo}": "Interpolation key 'foo' not found",
     "data=": "data takes one of auto_mpg, file, seven_cars, synthetic; got ''.",
     "lr=1e308": "lr takes a number whose product with the largest eigenvalue is finite; got 1e+308.",
     "stopping.max_iterations=1e15": "stopping.max_iterations takes at most ",
@@ -80,9 +84,10 @@ def test_a_start_of_the_wrong_length_says_what_it_takes(folder: Folder) -> None:
         (["-m", "lr=glob(*)"], "the sweep has no run: a value in lr=glob(*) stands for nothing"),
         (["-m", "hydra.sweeper.params=5"], "hydra.sweeper.params takes keys, each with its values; got 5."),
         (["data=synthetic", "data.d=1e6", "data.n=1e7"], "data=synthetic: there is not enough memory"),
+        (["-m"], "a sweep takes at least one key with its values, as in lr=0.001,0.01,0.1"),
         (["-m", "tracking.every=1,2"], "tracking.* takes one value for a whole sweep"),
     ],
-    ids=["no run", "no values", "no memory", "two stores"],
+    ids=["no run", "no values", "no memory", "no key", "two stores"],
 )
 def test_what_cannot_be_carried_out_is_refused_in_one_line(folder: Folder, arguments: list[str], message: str) -> None:
     refused(folder, arguments, message)

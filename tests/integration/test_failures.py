@@ -45,10 +45,10 @@ def test_a_failing_single_run_points_to_its_traceback(store_that_refuses: Folder
     assert "Traceback" not in done.stderr
 
 
-def test_artifacts_that_cannot_be_written_fail_the_run_and_the_sweep(folder: Folder) -> None:
+def test_an_artifacts_folder_that_cannot_be_written_is_found_before_the_first_run(folder: Folder) -> None:
     (folder.path / "mlruns").write_text("a file where the artifacts' folder should be")
-    done = folder.gdexp("-m", "lr=0.01,0.02", "stopping.max_iterations=5", "plots=none")
-    parent, children = folder.parent_and_children()
-    assert done.returncode == 1
-    assert {run.info.status for run in (parent, *children)} == {"FAILED"}
-    assert "[2/2] lr=0.02: FAILED, NotADirectoryError" in done.stdout
+    done = folder.gdexp("-m", "lr=0.01,0.02")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"gdexp: the folder '{folder.path / 'mlruns'}' cannot be written (File exists)")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in folder.path.iterdir()] == ["mlruns"]

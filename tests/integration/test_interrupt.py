@@ -26,6 +26,7 @@ def test_an_interrupted_sweep_keeps_what_finished(folder: Folder, number: signal
         while not process.stdout.readline().startswith("[2/40]"):
             assert process.poll() is None
         process.send_signal(number)
+        process.send_signal(number)  # as an impatient user does
         output, errors = process.communicate(timeout=60)
     parent, children = folder.parent_and_children()
     assert process.returncode == 130

@@ -63,3 +63,17 @@ def test_a_sweep_is_recorded_on_a_server_with_its_artifacts(server: str, folder:
     assert "trajectory.parquet" in {file.path for file in client.list_artifacts(children[0].info.run_id)}
     assert f"  runs compared: {server}/#/compare-runs" in done.stdout
     assert not list(folder.path.iterdir())
+
+
+def test_a_password_is_neither_shown_nor_recorded(server: str, folder: Folder) -> None:
+    uri = server.replace("//", "//bob:sekretpw@")
+    done = folder.gdexp("-m", f"tracking.uri='{uri}'", "lr=0.03", "stopping.max_iterations=3", "plots=none")
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(server)
+    experiment = client.get_experiment_by_name("gdexp")
+    assert experiment is not None
+    run = client.search_runs([experiment.experiment_id], filter_string="params.lr = '0.03'")[0]
+    kept = Path(client.download_artifacts(run.info.run_id, "", str(folder.path)))
+    texts = [path.read_text() for path in kept.glob("*") if path.suffix in (".yaml", ".txt")]
+    assert len(texts) == 3
+    assert "sekretpw" not in "".join([done.stdout, done.stderr, str(run), *texts])
