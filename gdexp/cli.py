@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gdexp.cli_errors import check_options, in_one_line, is_configuration_error
 from gdexp.core import GdexpError
@@ -57,7 +57,9 @@ def single_run(settings: DictConfig) -> None:
     from gdexp.tracking import open_store
     from gdexp.tracking.links import run_link, ui_hint
 
-    overrides = list(HydraConfig.get().overrides.task)
+    # As they were typed: to read one by one would resolve what is written in them.
+    overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    assert isinstance(overrides, list)
     try:
         config = Config.from_mapping(settings_of(settings))
         plan = plan_run(config)
