@@ -37,12 +37,8 @@ def main() -> None:
         sys.argv[1:] = expanded_arguments(sys.argv[1:])
         register()
         single_run()
-    except GdexpError as error:
-        refuse(error)
     except Exception as error:
-        if is_configuration_error(error):
-            refuse(error)
-        fail(error)
+        refuse_or_fail(error)
     except KeyboardInterrupt:
         say("gdexp: interrupted; what had finished is recorded", error=True)
         sys.exit(130)
@@ -66,9 +62,7 @@ def single_run(settings: DictConfig) -> None:
         store = open_store(config.tracking)
     except Exception as error:
         # Leaving here keeps Hydra from adding lines of its own.
-        if isinstance(error, GdexpError) or is_configuration_error(error):
-            refuse(error)
-        fail(error)
+        refuse_or_fail(error)
     for remark in plan.remarks:
         say(remark, error=True)
     try:
@@ -80,10 +74,12 @@ def single_run(settings: DictConfig) -> None:
     say(f"  to look    {ui_hint(store)} {run_link(store, result.run_id)}")
 
 
-def refuse(error: Exception) -> NoReturn:
-    """End with status 2 and one line that says what is wrong."""
-    say(f"gdexp: {in_one_line(error, CONF)}", error=True)
-    sys.exit(2)
+def refuse_or_fail(error: Exception) -> NoReturn:
+    """End with status 2 and one line where a user can mend what is wrong, and as failed where it is gdexp's fault."""
+    if isinstance(error, GdexpError) or is_configuration_error(error):
+        say(f"gdexp: {in_one_line(error, CONF)}", error=True)
+        sys.exit(2)
+    fail(error)
 
 
 def fail(error: Exception) -> NoReturn:
