@@ -1,17 +1,19 @@
 """How does gradient descent converge? Experiments that can be compared, trusted and repeated.
 
-As a library: `gdexp.core` solves, `gdexp.plots` draws, and `record` keeps the result in MLflow.
+As a library: `gdexp.core` solves, `gdexp.plots` draws, `record` keeps the result in MLflow, and `load_sweep` gives
+recorded sweeps back as pandas frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gdexp.core import LeastSquares, Trajectory
+    from gdexp.tracking.frames import load_sweep
 
-__all__ = ["record"]
+__all__ = ["load_sweep", "record"]
 
 
 def record(
@@ -54,3 +56,12 @@ def record(
             save(loss_curve(trajectory, known), folder / "plots" / "loss_curve.png")
         run.note(f"{outcome(trajectory)}\n\n{stability(known)}")
     return run.run_id
+
+
+def __getattr__(name: str) -> Any:
+    """Return `load_sweep`; importing it imports nothing heavy, but `import gdexp` shall stay as light as it is."""
+    if name == "load_sweep":
+        from gdexp.tracking.frames import load_sweep
+
+        return load_sweep
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,7 @@ def header(axes: Sequence[str]) -> list[str]:
 
 def rows(runs: Sequence[RecordedRun], axes: Sequence[str]) -> list[list[str]]:
     """Return a row of texts for each run; numbers have six significant digits, what is absent is a dash."""
-    return [[*(short(run.swept.get(axis, "-")) for axis in axes), *_outcome(run)] for run in runs]
+    return [[*(short(run.value(axis)) for axis in axes), *_outcome(run)] for run in runs]
 
 
 def _outcome(run: RecordedRun) -> list[str]:

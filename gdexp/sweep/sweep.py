@@ -17,8 +17,9 @@ from gdexp.run import execute, plan_run
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
 from gdexp.tracking import RunRecord, Tracking, open_store
+from gdexp.tracking.context import typed_command
 from gdexp.tracking.links import sweep_links, ui_hint
-from gdexp.tracking.read import JOB, SWEPT, children
+from gdexp.tracking.read import AXES, COMMAND, JOB, STUDY, SWEPT, children
 from gdexp.tracking.record import start_run
 
 
@@ -33,22 +34,28 @@ class Job:
     @property
     def name(self) -> str:
         """The run's name: its own values, as in `lr=0.01, init=zero`."""
-        return ", ".join(f"{key}={short(value)}" for key, value in self.swept.items())
+        return ", ".join(f"{key}={short(value)}" for key, value in self.swept.items()) or "defaults"
 
 
 def jobs_of(overrides: Sequence[Sequence[str]]) -> list[Job]:
     """Return the jobs of the given overrides; what they differ in is what is swept, or all they set if there is one."""
     pairs = [{key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job)} for job in overrides]
-    varied = [key for key in pairs[0] if any(job.get(key) != pairs[0][key] for job in pairs)]
+    keys = dict.fromkeys(key for job in pairs for key in job)
+    varied = [key for key in keys if any(job.get(key) != pairs[0].get(key) for job in pairs)]
     if any(key.startswith("tracking.") for key in varied):
         raise GdexpError("tracking.* takes one value for a whole sweep: its runs are compared in one place")
     axes = varied or [key for key in pairs[0] if key != "experiment" and not key.startswith("tracking.")]
     if not axes:
         raise GdexpError("a sweep takes at least one key with its values, as in lr=0.001,0.01,0.1")
     return [
-        Job(number, tuple(job), {key: given[key] for key in axes})
+        Job(number, tuple(job), {key: given[key] for key in axes if key in given})
         for number, (job, given) in enumerate(zip(overrides, pairs, strict=True))
     ]
+
+
+def axes_of(jobs: Sequence[Job]) -> list[str]:
+    """Return the keys in which `jobs` differ; not every job has to set each."""
+    return list(dict.fromkeys(key for job in jobs for key in job.swept))
 
 
 def child_config(settings: Mapping[str, Any]) -> Config:
@@ -68,7 +75,7 @@ class Sweep:
     @property
     def axes(self) -> list[str]:
         """The keys that are swept."""
-        return list(self.jobs[0].swept)
+        return axes_of(self.jobs)
 
 
 def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
@@ -78,11 +85,11 @@ def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
     """
     first = _checked(jobs, settings)
     store = open_store(first.tracking)
-    axes = list(jobs[0].swept)
-    tags = {"gdexp.axes": json.dumps(axes), "gdexp.runs": str(len(jobs))}
+    axes = axes_of(jobs)
+    tags = {AXES: json.dumps(axes), "gdexp.runs": str(len(jobs)), COMMAND: typed_command()}
     title = " x ".join(axes)
     if first.experiment:
-        tags["gdexp.experiment"] = first.experiment
+        tags[STUDY] = first.experiment
         title = f"{first.experiment}: {title}"
     count = f"{len(jobs)} run{'s' * (len(jobs) != 1)}"
     record = start_run(store, f"sweep of {title} ({count})", tags)

@@ -18,6 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from gdexp.config import typed
 from gdexp.core import GdexpError, ParameterError
 from gdexp.sweep.logspace import expanded
 from gdexp.sweep.sweep import Sweep, begin, finish, jobs_of, run_child
@@ -26,11 +27,12 @@ from gdexp.sweep.sweep import Sweep, begin, finish, jobs_of, run_child
 class CheckedSweeper(Sweeper):
     """Hydra's basic sweep over all combinations, as one parent run with children.
 
-    `params` is what a study sweeps: for each key the text of its values.
+    `params` is what a study sweeps: for each key the text of its values. `runs` is what it tries one by one, where
+    not every combination is meant: for each run the keys that it sets. Both together try each run in every combination.
     """
 
-    def __init__(self, params: dict[str, Any] | None) -> None:
-        self.params = params or {}
+    def __init__(self, params: dict[str, Any] | None, runs: list[dict[str, Any]] | None = None) -> None:
+        self.params, self.runs = params or {}, runs or [{}]
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Remember what a launcher will need."""
@@ -61,12 +63,16 @@ class CheckedSweeper(Sweeper):
         """Return the overrides of each job; a key on the command line replaces the study's."""
         if not isinstance(self.params, Mapping):
             raise ParameterError("hydra.sweeper.params", "keys, each with its values", self.params)
+        if not all(isinstance(run, Mapping) for run in self.runs):
+            raise ParameterError("hydra.sweeper.runs", "a list with the keys and values of each run", self.runs)
         texts = [expanded(f"{key}={value}") for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         combinations = BasicSweeper.split_arguments(parser.parse_overrides(texts), None)[0]
         if not combinations:
             raise GdexpError(f"the sweep has no run: a value in {' '.join(texts)} stands for nothing")
-        return combinations
+        given = {text.partition("=")[0].lstrip("+") for text in arguments}
+        singly = [[f"{key}={typed(value)}" for key, value in run.items() if key not in given] for run in self.runs]
+        return [[*one, *combination] for one in singly for combination in combinations]
 
     def _composed(self, overrides: list[str]) -> dict[str, Any]:
         job = self.context.config_loader.load_sweep_config(self.job_config, overrides)

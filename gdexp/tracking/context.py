@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
+import shlex
 import subprocess
 import sys
 from functools import lru_cache
@@ -11,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+TREES = "gdexp.git_trees"
+"""The tag with the git trees that decide the numbers: the program's and its configuration's."""
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +39,28 @@ def git_tags(package: Path) -> dict[str, str]:
     commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain")
     if commit is None or changes is None:
         return {}
-    return {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(bool(changes)).lower()}
+    tags = {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(bool(changes)).lower()}
+    return tags | {TREES: trees} if (trees := git_trees(package)) else tags
+
+
+def git_trees(package: Path) -> str | None:
+    """Return the git trees of `package` and of the configuration beside it, and whether files differ from them.
+
+    Unlike a commit they stay the same when anything else in the repository changes, a report for instance.
+    """
+    root = package.parent
+    folders = [name for name in (package.name, "conf") if (root / name).is_dir()]
+    trees = [(name, _git(root, "rev-parse", f"HEAD:./{name}")) for name in folders]
+    texts = [f"{name}/ {tree}" for name, tree in trees if tree]
+    if texts and _git(root, "status", "--porcelain", "--", *folders):
+        texts.append("with uncommitted changes")
+    return ", ".join(texts) or None
+
+
+def typed_command() -> str:
+    """Return the command line of this process as it was typed, from `python -m` on."""
+    count = len(sys.argv) - 1
+    return shlex.join(["python", "-m", "gdexp", *sys.orig_argv[len(sys.orig_argv) - count :]])
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -85,6 +85,7 @@ class RunRecord:
             "rows": dataset.problem.n,
             "features": dataset.features,
             "target": dataset.target,
+            "units": dict(dataset.units),
         }
         recorded = entities.Dataset(
             name=source.name,

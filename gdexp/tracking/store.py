@@ -68,6 +68,17 @@ def open_store(settings: Tracking) -> Store:
         raise TrackingError(f"the tracking store {masked(uri)} cannot be used: {reason}; see tracking.uri") from error
 
 
+def existing_store(settings: Tracking) -> Store:
+    """Return the store of `settings`, to read from it; raises TrackingError where there is none to read."""
+    path = sqlite_path(settings.resolved_uri)
+    if path is not None and not path.exists():
+        raise TrackingError(
+            f"nothing is recorded yet: there is no store {masked(settings.resolved_uri)}; run `python -m gdexp` first, "
+            "change to the folder where it was run, or name another store with --uri"
+        )
+    return open_store(settings)
+
+
 def _connect(uri: str, experiment: str, sqlite: Path | None) -> Store:
     from mlflow import MlflowClient
 

@@ -26,9 +26,10 @@ def write_trajectory(path: Path, trajectory: Trajectory, names: Sequence[str]) -
     parquet.write_table(pa.table(columns), path)
 
 
-def read_columns(path: Path, names: Sequence[str]) -> dict[str, Array]:
-    """Return the columns `names` of a trajectory file."""
+def read_columns(path: Path, names: Sequence[str] | None) -> dict[str, Array]:
+    """Return the columns `names` of a trajectory file, or all of them."""
     from pyarrow import parquet
 
-    table = parquet.read_table(path, columns=list(names))
-    return {name: table[name].to_numpy() for name in names}
+    with parquet.ParquetFile(path) as file:
+        table = file.read(columns=None if names is None else list(names))
+    return {name: table[name].to_numpy() for name in table.column_names}

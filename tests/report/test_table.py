@@ -7,11 +7,12 @@ import pytest
 
 from gdexp.report.table import markdown_table, sweep_description, text_table, write_csv
 from gdexp.tracking.read import RecordedRun
+from tests.report.conftest import recorded
 
 
 def run(lr: str, reason: str, status: str = "FINISHED", **metrics: float) -> RecordedRun:
-    tags = {"gdexp.swept.lr": lr, "gdexp.stop_reason": reason, "gdexp.stable": "true"}
-    return RecordedRun("id" + lr, f"lr={lr}", status, {}, metrics, tags)
+    tags = {"gdexp.stop_reason": reason, "gdexp.stable": "true"}
+    return recorded({"lr": lr}, status=status, metrics=metrics, tags=tags)
 
 
 RUNS = [
@@ -27,7 +28,7 @@ def test_the_terminal_shows_a_line_for_each_run_and_dashes_for_what_is_absent() 
 
 
 def test_markdown_escapes_what_would_break_a_cell() -> None:
-    odd = RecordedRun("id", "n", "FINISHED", {}, {}, {"gdexp.swept.data.path": "a|b.csv"})
+    odd = recorded({"data.path": "a|b.csv"})
     assert "a\\|b.csv" in markdown_table([odd], ["data.path"])
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gdexp.sweep.sweep import jobs_of
+from gdexp.sweep.sweep import axes_of, jobs_of
 
 
 def test_what_differs_between_the_jobs_is_what_is_swept() -> None:
@@ -23,3 +23,13 @@ def test_long_numbers_are_shortened_in_names_and_kept_in_values() -> None:
 def test_values_may_hold_what_separates_key_and_value() -> None:
     (job, _) = jobs_of([["data.path=a=b.csv"], ["data.path=c.csv"]])
     assert job.swept == {"data.path": "a=b.csv"}
+
+
+def test_a_job_need_not_set_every_key_that_is_swept() -> None:
+    jobs = jobs_of([["stopping=convergence"], ["stopping=loss_threshold", "stopping.loss_threshold=2"], []])
+    assert axes_of(jobs) == ["stopping", "stopping.loss_threshold"]
+    assert [job.name for job in jobs] == [
+        "stopping=convergence",
+        "stopping=loss_threshold, stopping.loss_threshold=2",
+        "defaults",
+    ]
