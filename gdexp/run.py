@@ -134,8 +134,6 @@ def draw(plan: Plan, trajectory: Trajectory, folder: Path) -> None:
         trajectory=trajectory,
         theory=plan.theory,
         dataset=plan.dataset,
-        lr=plan.lr,
-        start_name=config.init.name,
         title=plan.name,
         caption=caption(config, plan.dataset.problem.n),
     )

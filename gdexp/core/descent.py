@@ -43,8 +43,13 @@ class Trajectory:
     @property
     def steps_to_gap(self) -> int | None:
         """The first recorded step whose gap is at most TARGET_GAP of the initial one, or None."""
-        reached = np.flatnonzero(self.gap <= TARGET_GAP * self.gap[0])
-        return int(reached[0]) if len(reached) else None
+        return steps_to(self.gap, TARGET_GAP)
+
+
+def steps_to(gap: Array, fraction: float) -> int | None:
+    """Return the first step of `gap`, shape (K + 1,), that is at most `fraction` of the initial one, or None."""
+    reached = np.flatnonzero(gap <= fraction * gap[0])
+    return int(reached[0]) if len(reached) else None
 
 
 def descend(

@@ -29,6 +29,7 @@ __all__ = [
     "loss_surface",
     "model",
     "parameters",
+    "report_figures",
     "run_figures",
     "save",
     "sweep_figures",
@@ -56,14 +57,29 @@ def sweep_figures(sweep: Sequence[SweepRun], axes: Sequence[str], *, caption: st
         yield from figures_of_sweep(sweep, axes, caption)
 
 
-def save(figure: Figure, path: Path | str) -> None:
+def report_figures(
+    sweep: Sequence[SweepRun], axes: Sequence[str], *, caption: str = ""
+) -> Iterator[tuple[str, Figure]]:
+    """Yield what a report shows of `sweep` beside `sweep_figures`, with names; nothing where no run is given.
+
+    That is `targets`, `contraction` and, over more than one seed, `seeds`. `caption` holds the settings that all runs
+    share.
+    """
+    if sweep:
+        from gdexp.plots.catalogue import figures_of_report
+
+        yield from figures_of_report(sweep, axes, caption)
+
+
+def save(figure: Figure, path: Path | str, *, colors: int | None = None) -> None:
     """Write `figure` as PNG, SVG or PDF by the suffix of `path`: the same bytes for the same figure, anywhere.
 
-    Raises ParameterError for another suffix.
+    With `colors`, a PNG has a palette of so many, which makes it a third as large. Raises ParameterError for another
+    suffix.
     """
     from gdexp.plots.canvas import write
 
-    write(figure, path)
+    write(figure, path, colors)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
 
 from gdexp.core.checks import choice
 from gdexp.plots.settings import FORMATS
@@ -104,20 +105,25 @@ def legend_above(part: SubFigure, entries: Sequence[tuple[Artist, str]], columns
 
 
 def color_bar(
-    part: SubFigure, panel: Axes, colors: ScalarMappable, label: str, extend: Literal["neither", "min"] = "neither"
+    part: SubFigure,
+    panels: Axes | Sequence[Axes],
+    colors: ScalarMappable,
+    label: str,
+    extend: Literal["neither", "min"] = "neither",
 ) -> Colorbar:
-    """Put the scale of `colors` to the right of `panel`."""
-    bar = part.colorbar(colors, ax=panel, label=label, extend=extend, aspect=30, pad=0.02)
+    """Put the scale of `colors` to the right of `panels`."""
+    bar = part.colorbar(colors, ax=panels, label=label, extend=extend, aspect=30, pad=0.02)
     if isinstance(colors.norm, LogNorm):
         bar.ax.yaxis.set_major_formatter(PowersOfTen())
         bar.ax.yaxis.set_minor_formatter(PowersOfTen(labelOnlyBase=False))
     return bar
 
 
-def write(figure: Figure, path: Path | str) -> None:
+def write(figure: Figure, path: Path | str, colors: int | None = None) -> None:
     """Write `figure` as PNG, SVG or PDF by the suffix of `path`, in one drawing pass.
 
-    Raises ParameterError for another suffix.
+    With `colors`, a PNG has a palette of so many, which makes it a third as large. Raises ParameterError for another
+    suffix.
     """
     suffix = choice("format", Path(path).suffix.removeprefix("."), FORMATS)
     dpi = figure.dpi
@@ -136,5 +142,10 @@ def write(figure: Figure, path: Path | str) -> None:
             canvas.print_pdf(path, metadata={"CreationDate": None})
         else:
             canvas = FigureCanvasAgg(figure)
-            canvas.print_png(path)
+            if colors is None:
+                canvas.print_png(path)
+            else:
+                canvas.draw()
+                image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+                image.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True, dpi=(dpi, dpi))
     figure.dpi = dpi  # SVG and PDF leave it at 72

@@ -15,9 +15,12 @@ from gdexp.plots.paths import parameters
 from gdexp.plots.settings import PLOTS
 from gdexp.plots.surface import loss_surface
 from gdexp.plots.sweep_axes import gap_by, steps_by
+from gdexp.plots.sweep_contraction import contraction
 from gdexp.plots.sweep_curves import curves
 from gdexp.plots.sweep_heatmap import heatmap, heatmap_axes, heatmap_quantity
-from gdexp.plots.swept import Swept
+from gdexp.plots.sweep_seeds import seed_band
+from gdexp.plots.sweep_targets import targets
+from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.views import RunView, SweepRun
 
 
@@ -39,8 +42,7 @@ def figures_of_run(which: str, run: RunView) -> Iterator[tuple[str, Figure]]:
 def figures_of_sweep(sweep: Sequence[SweepRun], axes: Sequence[str], caption: str) -> Iterator[tuple[str, Figure]]:
     """Yield the name and the figure of all that `sweep`, of at least one run, can show."""
     swept = [Swept.of(name, sweep) for name in axes]
-    runs = f"{len(sweep):,} run{'s' * (len(sweep) > 1)}"
-    over = f"{runs} over {', '.join(axes)}" if axes else runs
+    runs, over = _titles(sweep, axes)
     caption = f"{_outcomes(sweep)} {caption}".strip()
     yield "curves", curves(sweep, axes, title=f"Gap to the minimum: {over}", caption=caption)
     over = over if len(axes) > 1 else runs
@@ -54,6 +56,23 @@ def figures_of_sweep(sweep: Sequence[SweepRun], axes: Sequence[str], caption: st
         across, up = pair
         title = f"{heatmap_quantity(sweep).label.capitalize()} by {across.name} and {up.name}: {runs}"
         yield "heatmap", heatmap(sweep, across, up, title=title, caption=caption)
+
+
+def figures_of_report(sweep: Sequence[SweepRun], axes: Sequence[str], caption: str) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure of what a report shows of `sweep`, of at least one run, beside its own figures."""
+    _, over = _titles(sweep, axes)
+    caption = f"{_outcomes(sweep)} {caption}".strip()
+    yield "targets", targets(sweep, title=f"Time to target: {over}", caption=caption)
+    title = f"Contraction a step, predicted and measured: {over}"
+    yield "contraction", contraction(sweep, axes, title=title, caption=caption)
+    if SEED in axes and len(Swept.of(SEED, sweep).values) > 1:
+        yield "seeds", seed_band(sweep, axes, title=f"Gap to the minimum over the seeds: {over}", caption=caption)
+
+
+def _titles(sweep: Sequence[SweepRun], axes: Sequence[str]) -> tuple[str, str]:
+    """Return how many runs there are, and the same with the keys that they went over."""
+    runs = f"{len(sweep):,} run{'s' * (len(sweep) > 1)}"
+    return runs, f"{runs} over {', '.join(axes)}" if axes else runs
 
 
 def _outcomes(sweep: Sequence[SweepRun]) -> str:

@@ -122,14 +122,17 @@ def _final_lines(sheet: Sheet, dataset: Dataset, rows: Rows, final: Fit, best: F
 
 
 def _final_against(sheet: Sheet, dataset: Dataset, rows: Rows, final: Fit, best: Fit) -> None:
-    panels = sheet.laid_out().subplots(1, 2)
+    part = sheet.laid_out()
+    panels = part.subplots(1, 2)
     for panel, fit in zip(panels, (final, best), strict=True):
         _scatter(panel, rows.target, rows.predicted(fit.theta))
-        panel.plot(_span(rows.target), _span(rows.target), color=BLACK, linestyle="--", linewidth=1.1)
+        (line,) = panel.plot(_span(rows.target), _span(rows.target), color=BLACK, linestyle="--", linewidth=1.1)
         panel.set_title(f"{fit.name}: MSE {short(fit.mse)}")
         panel.set(xlabel=column(dataset, dataset.target, "actual"), xlim=_span(rows.target))
     panels[0].set_ylabel(column(dataset, dataset.target, "predicted"))
     _common_limits(panels, rows, [rows.predicted(fit.theta) for fit in (final, best)])
+    point = Line2D([], [], color=BLUE, marker="o", markersize=4, linestyle="none")
+    legend_above(part, [(point, "row"), (line, "predicted = actual")], 2)
 
 
 def equation(dataset: Dataset, theta: Array) -> str:

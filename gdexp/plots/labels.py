@@ -41,9 +41,12 @@ def parameter(dataset: Dataset, index: int) -> str:
     return plain(f"parameter {shorten(parameter_names(dataset)[index], 20)}")
 
 
-def parameter_unit(dataset: Dataset, index: int) -> str:
-    """Return the unit of a parameter, which is the descent's own where the features are scaled; "" if not known."""
+def parameter_unit(dataset: Dataset, index: int, most: int = 40) -> str:
+    """Return the unit of a parameter in at most so many letters; "" if not known.
+
+    It is the descent's own where the features are scaled.
+    """
     if dataset.scaled:
         return "scaled units"
     unit = dataset.units.get(dataset.features[index], "") if index < len(dataset.features) else ""
-    return plain(shorten(f"{target_unit(dataset)} per {unit}" if unit else target_unit(dataset), 40))
+    return plain(shorten(f"{target_unit(dataset)} per {unit}" if unit else target_unit(dataset), most))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from gdexp.core.contraction import ROUNDING
 from gdexp.core.descent import TARGET_GAP, Trajectory
 from gdexp.core.factor import Array
 from gdexp.core.theory import Theory
@@ -15,8 +16,6 @@ from gdexp.plots.text import short
 from gdexp.plots.thinning import kept
 from gdexp.plots.ticks import logarithmic, step_axis
 
-ROUNDING = 1e-12
-"""A gap below this fraction of the initial one is rounding noise."""
 FEW_STEPS = 30
 """Up to so many steps each is marked by a point."""
 UNREADABLE = 100.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,10 @@ from gdexp.data.dataset import Dataset
 from gdexp.plots.canvas import Sheet, color_bar, drawn, legend_above
 from gdexp.plots.labels import parameter, parameter_unit, squared, target_unit
 from gdexp.plots.losses import FEW_STEPS
-from gdexp.plots.style import BLACK, ORANGE, sequential
+from gdexp.plots.style import BLACK, ORANGE, SMALL_SIZE, sequential
+from gdexp.plots.text import short
 from gdexp.plots.thinning import kept
+from gdexp.plots.ticks import power_of_ten
 
 GRID = 241
 """Points a side at which the contours are computed."""
@@ -160,12 +163,24 @@ def _draw_solid(panel: Any, window: Window, dataset: Dataset, norm: LogNorm) -> 
     panel.plot(*joined[:1].T, mse(joined[:1]), marker="s", markersize=6, color="white", **MARK)
     panel.plot(*dataset.problem.minimizer[:, None], [minimum], marker="*", markersize=12, color=ORANGE, **MARK)
     panel.view_init(elev=32, azim=_view(height))
-    panel.set(xlabel=parameter(dataset, 0), ylabel=parameter(dataset, 1), zlabel="MSE")
-    panel.zaxis.labelpad = 8
-    panel.set_title("Loss surface", loc="left")
+    names = [f"{parameter(dataset, i)}\n{parameter_unit(dataset, i, most=30)}" for i in (0, 1)]
+    panel.set_xlabel(_number(panel.xaxis, names[0].strip(), weight), size=SMALL_SIZE, labelpad=9)
+    panel.set_ylabel(_number(panel.yaxis, names[1].strip(), bias), size=SMALL_SIZE, labelpad=9)
+    loss = squared("Loss surface: MSE", target_unit(dataset), inches=4.5)
+    panel.set_title(_number(panel.zaxis, loss, height + minimum), loc="left")
     panel.set_box_aspect((1, 1, 0.8), zoom=1.0)
-    for axis in (panel.xaxis, panel.yaxis, panel.zaxis):
-        axis.set_major_locator(MaxNLocator(5))
+
+
+def _number(axis: Any, name: str, values: Array) -> str:
+    """Give `axis` a few short numbers, and return its `name` with the power of ten that they are multiples of.
+
+    Matplotlib would write that power beside the axis, where in three dimensions it covers the name.
+    """
+    power = math.floor(math.log10(np.abs(values).max() or 1.0))
+    shared = 0 if -4 < power < 7 else power
+    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(lambda value, _: short(value / 10.0**shared))
+    return f"{name} × {power_of_ten(shared)}" if shared else name
 
 
 def _view(height: Array) -> float:

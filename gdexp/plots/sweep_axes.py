@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from gdexp.core.contraction import ROUNDING
 from gdexp.core.descent import TARGET_GAP
 from gdexp.core.factor import Array
 from gdexp.plots.canvas import Sheet, drawn
-from gdexp.plots.losses import ROUNDING
 from gdexp.plots.style import BLACK, GREY, SERIES, SMALL_SIZE, VERMILION
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import plain, short, shorten
@@ -110,19 +110,24 @@ def groups_of(axis: Swept, axes: Sequence[Swept], runs: int) -> list[Group]:
     if np.prod([len(other.values) for other in others]) > MOST_GROUPS:
         few = [other for other in others if len(other.values) <= MOST_GROUPS]
         chosen = sorted(few, key=lambda other: -len(other.values))[:1]
-    longest = 16 if len(chosen) > 1 else 28
+    return combinations(chosen, runs)
+
+
+def combinations(keys: Sequence[Swept], runs: int) -> list[Group]:
+    """Return the runs by their values of `keys`, in the order of the values; all in one group without a key."""
+    longest = 16 if len(keys) > 1 else 28
     members: dict[tuple[int, ...], list[int]] = {}
     for run in range(runs):
-        members.setdefault(tuple(int(other.index[run]) for other in chosen), []).append(run)
+        members.setdefault(tuple(int(key.index[run]) for key in keys), []).append(run)
     return [
         Group(
             ", ".join(
-                f"{shorten(other.name, longest)}={shorten(other.values[i] or 'not set', 20)}"
-                for other, i in zip(chosen, key, strict=True)
+                f"{shorten(key.name, longest)}={shorten(key.values[i] or 'not set', 20)}"
+                for key, i in zip(keys, places, strict=True)
             ),
             np.array(ranks, dtype=np.intp),
         )
-        for key, ranks in sorted(members.items())
+        for places, ranks in sorted(members.items())
     ]
 
 

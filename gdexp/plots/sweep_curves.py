@@ -12,12 +12,12 @@ from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 
+from gdexp.core.contraction import ROUNDING
 from gdexp.core.descent import TARGET_GAP
 from gdexp.core.factor import Array
 from gdexp.plots import ticks
 from gdexp.plots.canvas import Sheet, color_bar, drawn, legend_above
 from gdexp.plots.labels import STEP
-from gdexp.plots.losses import ROUNDING
 from gdexp.plots.style import GREY, SERIES, Series, Stroke, sequential
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import plain, shorten
@@ -34,33 +34,44 @@ STROKES: tuple[Stroke, ...] = ("-", "--", ":", "-.")
 @drawn
 def curves(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = "", caption: str = "") -> Sheet:
     """Return the gap to the minimum of every run against the step, as a fraction of the initial gap."""
-    bottom = _bottom(sweep)
+    bottom = lowest_gap(sweep)
     if bottom < TARGET_GAP:
         caption = f"The dotted line is 10⁻⁶ of the initial gap. {caption}"
     sheet = Sheet(9.5, 4.8, title or "Loss curves", caption)
     part = sheet.laid_out()
     panel = part.subplots()
-    logarithmic = _spans_decades(sweep)
+    logarithmic = spans_decades(sweep)
     if len(sweep) <= MOST_NAMED:
         _draw_named(part, panel, sweep, logarithmic)
     else:
         _draw_coloured(part, panel, sweep, [Swept.of(name, sweep) for name in axes], logarithmic)
-    _finish(panel, sweep, bottom, logarithmic)
+    finish(panel, sweep, bottom)
+    step_range(panel, max(_visible(run)[0][-1] for run in sweep), logarithmic)
     return sheet
 
 
-def _visible(run: SweepRun) -> tuple[Array, Array]:
-    """Return the steps and the relative gaps of `run` up to the first that leaves the picture, which is kept."""
+def relative_gaps(run: SweepRun) -> Array:
+    """Return the gaps of `run` as fractions of the initial one; those out of the picture stand just outside of it."""
     gap = np.asarray(run.gap, dtype=float)
     with np.errstate(over="ignore", invalid="ignore"):
         relative = gap / run.gap_initial if run.gap_initial > 0 else np.full(len(gap), ROUNDING)
     relative = np.clip(np.nan_to_num(relative, nan=np.inf), 1e-3 * ROUNDING, 1e3 * CEILING)
+    return np.asarray(relative, dtype=float)
+
+
+def visible(relative: Array) -> int:
+    """Return how many of the gaps that `relative_gaps` gives are drawn: to the first that leaves the picture."""
     beyond = np.flatnonzero((relative < ROUNDING) | (relative > CEILING))
-    end = int(beyond[0]) + 1 if len(beyond) else len(relative)
+    return int(beyond[0]) + 1 if len(beyond) else len(relative)
+
+
+def _visible(run: SweepRun) -> tuple[Array, Array]:
+    relative = relative_gaps(run)
+    end = visible(relative)
     return np.asarray(run.step, dtype=float)[:end], relative[:end]
 
 
-def _spans_decades(sweep: Sequence[SweepRun]) -> bool:
+def spans_decades(sweep: Sequence[SweepRun]) -> bool:
     """Return whether some runs are so much slower than others that a linear axis would hide the fast ones."""
     rates = [run.lr for run in sweep]
     lengths = [max(_visible(run)[0][-1], 1.0) for run in sweep if not run.diverged] or [1.0]
@@ -93,29 +104,44 @@ def _draw_coloured(
     part: SubFigure, panel: Axes, sweep: Sequence[SweepRun], axes: Sequence[Swept], logarithmic: bool
 ) -> None:
     """Colour the runs by the first axis of numbers, and tell the values of another axis by the stroke."""
-    by_rank = sorted((axis for axis in axes if len(axis.values) > 1), key=lambda axis: axis.name == SEED)
-    numeric = [axis for axis in by_rank if axis.numbers is not None]
-    color = next(iter(numeric or by_rank), None)
-    stroke = next((axis for axis in by_rank if axis is not color and len(axis.values) <= len(STROKES)), None)
-    mappable, places = _colors(color, len(sweep))
+    color = color_axis(axes)
+    stroke = shape_axis(axes, color)
+    mappable, places = colors_of(color, len(sweep))
     thin = 1.1 if len(sweep) <= 60 else 0.7
     for rank, run in enumerate(sweep):
         shape = STROKES[stroke.index[rank]] if stroke else "-"
         _draw(panel, run, logarithmic, color=mappable.to_rgba(places[rank]), linestyle=shape, linewidth=thin)
     if color is not None:
-        bar = color_bar(part, panel, mappable, color.label(sweep))
-        if isinstance(mappable.norm, BoundaryNorm):
-            bar.set_ticks(list(range(len(color.values))), labels=color.tick_names())
-            bar.ax.minorticks_off()
+        name_colors(part, panel, mappable, color, sweep)
     if stroke is not None:
         entries = [
-            (Line2D([], [], color=GREY, linestyle=shape), plain(f"{stroke.name}={shorten(value)}"))
-            for shape, value in zip(STROKES, stroke.values, strict=False)
+            (Line2D([], [], color=GREY, linestyle=shape), name)
+            for shape, name in zip(STROKES, shape_names(stroke), strict=False)
         ]
         legend_above(part, entries, len(entries))
 
 
-def _colors(axis: Swept | None, runs: int) -> tuple[ScalarMappable, Any]:
+def color_axis(axes: Sequence[Swept]) -> Swept | None:
+    """Return the key that the colours of many runs tell: the first of numbers, and seeds where nothing else is left."""
+    varied = _varied(axes)
+    return next(iter([axis for axis in varied if axis.numbers is not None] or varied), None)
+
+
+def shape_axis(axes: Sequence[Swept], color: Swept | None) -> Swept | None:
+    """Return the key that strokes or markers tell beside the one that colours do: the first of few values."""
+    return next((axis for axis in _varied(axes) if axis is not color and len(axis.values) <= len(STROKES)), None)
+
+
+def _varied(axes: Sequence[Swept]) -> list[Swept]:
+    return sorted((axis for axis in axes if len(axis.values) > 1), key=lambda axis: axis.name == SEED)
+
+
+def shape_names(axis: Swept) -> list[str]:
+    """Return what the legend says of each value of the key that strokes or markers tell."""
+    return [plain(f"{shorten(axis.name)}={shorten(value or 'not set')}") for value in axis.values]
+
+
+def colors_of(axis: Swept | None, runs: int) -> tuple[ScalarMappable, Any]:
     """Return the colour map of `axis`, and the place of each run on it."""
     if axis is None:
         return ScalarMappable(Normalize(0, 1), sequential()), np.zeros(runs)
@@ -127,23 +153,37 @@ def _colors(axis: Swept | None, runs: int) -> tuple[ScalarMappable, Any]:
     return ScalarMappable((LogNorm if axis.logarithmic else Normalize)(low, high), sequential()), axis.places
 
 
-def _bottom(sweep: Sequence[SweepRun]) -> float:
+def name_colors(
+    part: SubFigure, panels: Axes | Sequence[Axes], colors: ScalarMappable, axis: Swept, sweep: Sequence[SweepRun]
+) -> None:
+    """Put the scale of the colours that `colors_of` gives to the right of `panels`."""
+    bar = color_bar(part, panels, colors, axis.label(sweep))
+    if isinstance(colors.norm, BoundaryNorm):
+        bar.set_ticks(list(range(len(axis.values))), labels=axis.tick_names())
+        bar.ax.minorticks_off()
+
+
+def lowest_gap(sweep: Sequence[SweepRun]) -> float:
     """Return where the gap axis ends: below the target where runs come near it, but not in the noise of rounding."""
     lowest = min((run.relative_gap for run in sweep if not run.diverged), default=1.0)
     bottom = min(max(0.5 * lowest, ROUNDING), 0.5)
     return min(bottom, 0.5 * TARGET_GAP) if bottom <= 1e3 * TARGET_GAP else bottom
 
 
-def _finish(panel: Axes, sweep: Sequence[SweepRun], bottom: float, logarithmic: bool) -> None:
+def finish(panel: Axes, sweep: Sequence[SweepRun], bottom: float) -> None:
+    """Make the axes of `panel` those of a gap that ends at `bottom`, and of the step."""
     if bottom < TARGET_GAP:
         panel.axhline(TARGET_GAP, color=GREY, linestyle=(0, (1, 3)), linewidth=1.0, zorder=1)
     grows = any(np.max(run.gap) > 2 * run.gap_initial for run in sweep)
     ticks.logarithmic(panel, "y")
     panel.set_ylim(bottom, CEILING if grows else 2)
-    last = max(1.0, *(_visible(run)[0][-1] for run in sweep))
+    panel.set(xlabel=STEP, ylabel="gap to the minimum MSE / initial gap")
+
+
+def step_range(panel: Axes, last: float, logarithmic: bool) -> None:
+    """Let the horizontal axis of `panel` go from step 0 to the last one, on a logarithmic axis or a linear one."""
     if logarithmic:
         ticks.symmetric(panel, "x", 1)
-        panel.set_xlim(0, 1.1 * last)
+        panel.set_xlim(0, 1.1 * max(last, 1.0))
     else:
         ticks.step_axis(panel, int(last))
-    panel.set(xlabel=STEP, ylabel="gap to the minimum MSE / initial gap")

@@ -11,9 +11,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
+from gdexp.core.contraction import ROUNDING
 from gdexp.core.factor import Array
 from gdexp.plots.canvas import Sheet, color_bar, drawn, legend_above
-from gdexp.plots.losses import ROUNDING
 from gdexp.plots.style import GREY, sequential
 from gdexp.plots.sweep_axes import Quantity, steps_to_gap
 from gdexp.plots.swept import SEED, Swept

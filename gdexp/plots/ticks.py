@@ -20,8 +20,13 @@ class PowersOfTen(LogFormatterSciNotation):
         if not math.isfinite(x):
             return ""
         formula = super().__call__(x, pos).removeprefix(r"$\mathdefault{").removesuffix("}$")
-        power = re.sub(r"\^\{(.*?)\}", lambda match: match[1].translate(_SUPERSCRIPTS), formula)
+        power = re.sub(r"10\^\{(.*?)\}", lambda match: power_of_ten(match[1]), formula)
         return power.replace(r"\times", "×").replace("-", "−").replace(" ", "")
+
+
+def power_of_ten(exponent: int | str) -> str:
+    """Return a power of ten as plain text."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
 def logarithmic(panel: Axes, which: Literal["x", "y"]) -> None:

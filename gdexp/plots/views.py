@@ -19,8 +19,6 @@ class RunView:
     trajectory: Trajectory
     theory: Theory
     dataset: Dataset
-    lr: float
-    start_name: str
     title: str
     caption: str
 
@@ -29,9 +27,9 @@ class RunView:
 class SweepRun:
     """One run of a sweep as the sweep's figures show it.
 
-    `axes` maps each swept key to this run's value as text, `stop_reason` is the tag of a StopReason, and `step`,
-    `mse` and `gap` are the recorded steps, each of shape (r,). `steps_to_gap` is what was seen and
-    `predicted_steps_to_gap` what theory says; either may be None.
+    `axes` maps each swept key to this run's value as text, `stop_reason` is the tag of a StopReason, and `step`
+    and `gap` are the recorded steps, each of shape (r,). `steps_to_gap` is what was seen and
+    `predicted_steps_to_gap` what theory says; either may be None. `contraction` is what theory says of a step.
     """
 
     name: str
@@ -42,14 +40,12 @@ class SweepRun:
     stop_reason: str
     stable: bool
     steps: int
-    mse_final: float
     gap_final: float
     gap_initial: float
     steps_to_gap: int | None
     predicted_steps_to_gap: int | None
-    minimum_mse: float
+    contraction: float
     step: Array = field(repr=False)
-    mse: Array = field(repr=False)
     gap: Array = field(repr=False)
 
     @property

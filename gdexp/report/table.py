@@ -23,7 +23,13 @@ def header(axes: Sequence[str]) -> list[str]:
 
 def rows(runs: Sequence[RecordedRun], axes: Sequence[str]) -> list[list[str]]:
     """Return a row of texts for each run; numbers have six significant digits, what is absent is a dash."""
-    return [[*(short(run.value(axis)) for axis in axes), *_outcome(run)] for run in runs]
+    return [[*swept_values(run, axes), *_outcome(run)] for run in runs]
+
+
+def swept_values(run: RecordedRun, axes: Sequence[str]) -> list[str]:
+    """Return the run's value of each of `axes` as a table shows it, a dash for what is off."""
+    values = (run.value(axis) for axis in axes)
+    return ["-" if value == "null" else short(value) for value in values]
 
 
 def _outcome(run: RecordedRun) -> list[str]:
@@ -53,8 +59,8 @@ def write_csv(path: Path, runs: Sequence[RecordedRun], axes: Sequence[str]) -> N
 
 
 def sweep_description(took: str, links: Mapping[str, str], runs: Sequence[RecordedRun], axes: Sequence[str]) -> str:
-    """Return the Markdown of a parent's description: time taken, links, and the table as far as there is room."""
+    """Return the Markdown of a parent's description: time taken, the table as far as there is room, and links."""
     short = {label: link for label, link in links.items() if len(runs) <= DESCRIBED_RUNS or label.startswith("grouped")}
     pages = "\n".join(f"- [{label}]({link})" for label, link in short.items())
     more = f"\n\nThe other {len(runs) - DESCRIBED_RUNS} runs are in table.csv." if len(runs) > DESCRIBED_RUNS else ""
-    return f"{took}.\n\n{pages}\n\n{markdown_table(runs[:DESCRIBED_RUNS], axes)}{more}"
+    return f"{took}.\n\n{markdown_table(runs[:DESCRIBED_RUNS], axes)}{more}\n\n{pages}"

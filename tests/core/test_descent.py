@@ -20,6 +20,7 @@ from gdexp.core import (
     near_zero,
     zero,
 )
+from gdexp.core.descent import steps_to
 from gdexp.core.engines import ENGINES
 
 FIELDS = ("mse", "gap", "gradient_norm", "parameters")
@@ -180,6 +181,11 @@ def test_steps_to_gap_is_none_where_the_gap_stays_larger() -> None:
 def test_steps_to_gap_is_0_for_a_start_at_the_minimum() -> None:
     gap = np.zeros(3)
     assert Trajectory(gap, gap, gap, gap[:, None], StopReason.MAX_ITERATIONS).steps_to_gap == 0
+
+
+@pytest.mark.parametrize(("fraction", "step"), [(1, 0), (0.5, 1), (0.1, 3), (0.01, None)])
+def test_steps_to_a_fraction_are_those_to_the_first_gap_that_is_at_most_that(fraction: float, step: int | None) -> None:
+    assert steps_to(np.array([8.0, 4.0, 5.0, 0.8, 0.4]), fraction) == step
 
 
 @pytest.mark.parametrize("lr", [0, -0.01, np.nan, np.inf, "0.1", None, True])

@@ -65,8 +65,6 @@ def run_of() -> Callable[..., RunView]:
             trajectory=descend(problem, lr=lr, start=start, stopping=Stopping(**stopping)),
             theory=theory(problem, lr=lr, start=start),
             dataset=dataset,
-            lr=lr,
-            start_name="zero",
             title=f"seven_cars, lr={lr:g}, zero",
             caption=CAPTION,
         )
@@ -86,14 +84,12 @@ def child(problem: LeastSquares, axes: Mapping[str, str], lr: float, start: Arra
         stop_reason=trajectory.reason.tag,
         stable=expected.stable,
         steps=trajectory.steps,
-        mse_final=float(trajectory.mse[-1]),
         gap_final=float(trajectory.gap[-1]),
         gap_initial=float(trajectory.gap[0]),
         steps_to_gap=trajectory.steps_to_gap,
         predicted_steps_to_gap=expected.steps_to_gap,
-        minimum_mse=expected.minimum_mse,
+        contraction=expected.contraction,
         step=np.arange(trajectory.steps + 1.0),
-        mse=trajectory.mse,
         gap=trajectory.gap,
     )
 

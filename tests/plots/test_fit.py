@@ -88,3 +88,14 @@ def test_many_rows_are_sampled_and_the_caption_says_so(
     rows = len(line_data(figure, 0, 0)[0])
     assert 100 <= rows <= 200
     assert figure.texts[1].get_text() == f"{rows} of 3,000 rows are drawn. seed 0"
+
+
+def test_the_dashed_line_of_several_features_is_named(
+    dataset_of: Callable[..., Dataset],
+    run_of: Callable[..., RunView],
+    texts_on: Callable[[Figure], list[tuple[str, Array]]],
+) -> None:
+    dataset = dataset_of(np.hstack([X, X**2]), Y)
+    trajectory = run_of(dataset, 0.001).trajectory
+    for figure in (model(trajectory, dataset), final_fit(trajectory, dataset)):
+        assert {"row", "predicted = actual"} <= {text for text, _ in texts_on(figure)}

@@ -15,12 +15,13 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_importing_the_package_imports_no_matplotlib() -> None:
-    code = "from gdexp.plots import FORMATS, PLOTS, Plots, RunView, SweepRun, run_figures, save, sweep_figures"
+    code = "from gdexp.plots import FORMATS, PLOTS, Plots, RunView, SweepRun, report_figures, run_figures, save"
     assert "matplotlib" not in modules_after(code)
 
 
 def test_asking_for_no_figures_imports_no_matplotlib() -> None:
-    code = "import gdexp.plots as plots\nlist(plots.run_figures('none', None)), list(plots.sweep_figures([], []))"
+    nothing = "run_figures('none', None)", "sweep_figures([], [])", "report_figures([], [])"
+    code = "import gdexp.plots as plots" + "".join(f"\nlist(plots.{figures})" for figures in nothing)
     assert "matplotlib" not in modules_after(code)
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gdexp.core import ParameterError
 from gdexp.data import Dataset
@@ -26,7 +28,7 @@ dataset = load(SevenCars())
 start = zero(dataset.problem)
 trajectory = descend(dataset.problem, lr=0.01, start=start)
 expected = theory(dataset.problem, lr=0.01, start=start)
-view = RunView(trajectory, expected, dataset, 0.01, "zero", "a run", "its settings")
+view = RunView(trajectory, expected, dataset, "a run", "its settings")
 for name, figure in run_figures("all", view):
     for format in ("png", "svg", "pdf"):
         save(figure, Path(sys.argv[1]) / f"{name}.{format}")
@@ -91,3 +93,16 @@ def test_a_notebook_shows_a_figure_as_the_picture_that_is_saved(
     for _, figure in run_figures("all", run_of(seven, 0.01)):
         save(figure, tmp_path / "figure.png")
         assert figure._repr_png_() == (tmp_path / "figure.png").read_bytes()  # type: ignore[attr-defined]
+
+
+def test_a_palette_makes_a_png_smaller_and_leaves_its_picture(
+    seven: Dataset, run_of: Callable[..., RunView], tmp_path: Path
+) -> None:
+    figure = loss_curve(run_of(seven, 0.01).trajectory)
+    save(figure, tmp_path / "full.png")
+    save(figure, tmp_path / "palette.png", colors=256)
+    full, palette = (Image.open(tmp_path / name) for name in ("full.png", "palette.png"))
+    assert (palette.size, palette.mode) == (full.size, "P")
+    assert (tmp_path / "palette.png").stat().st_size < 0.6 * (tmp_path / "full.png").stat().st_size
+    difference = np.abs(np.asarray(full.convert("RGB"), dtype=int) - np.asarray(palette.convert("RGB"), dtype=int))
+    assert difference.mean() < 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gdexp.core import max_stable_lr
@@ -67,3 +68,20 @@ def test_a_path_that_turns_at_every_step_is_drawn_as_dots(seven: Dataset, run_of
     assert len(np.asarray(joined.get_xdata())) == 4
     assert dots.get_linestyle() == "None"
     np.testing.assert_array_equal(np.column_stack(dots.get_data()), trajectory.parameters[3:])
+
+
+def test_the_solid_surface_names_its_units_and_the_power_of_ten_of_its_numbers(
+    seven: Dataset, dataset_of: Callable[..., Dataset], run_of: Callable[..., RunView]
+) -> None:
+    solid = loss_surface(run_of(seven, 0.01).trajectory, seven).axes[0]
+    assert solid.get_xlabel() == "parameter weight\nmiles per gallon per 1000 lb"
+    assert solid.get_ylabel() == "parameter bias\nmiles per gallon"
+    assert solid.get_title(loc="left") == "Loss surface: MSE (miles per gallon, squared)"
+    large = dataset_of([[1e9], [2e9], [4e9]], [1e7, 3e7, 2e7], units={"y": "m"})
+    figure = loss_surface(run_of(large, 0.7 * max_stable_lr(large.problem)).trajectory, large)
+    solid = figure.axes[0]
+    assert solid.get_title(loc="left").startswith("Loss surface: MSE (m squared) × 10¹")
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    assert solid.zaxis.get_offset_text().get_text() == ""  # type: ignore[attr-defined]
+    heights = [tick.get_text() for tick in solid.get_zticklabels()]  # type: ignore[attr-defined]
+    assert max(map(len, heights)) <= 4

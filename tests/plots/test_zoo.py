@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gdexp.core import max_stable_lr, near_zero, zero
+from gdexp.core import LeastSquares, max_stable_lr, near_zero, zero
 from gdexp.data import Dataset
-from gdexp.plots import RunView, SweepRun, run_figures, sweep_figures
+from gdexp.plots import RunView, SweepRun, report_figures, run_figures, sweep_figures
 
 RANDOM = np.random.default_rng(0)
 X7 = np.array([[3.5], [3.69], [3.44], [3.43], [4.34], [4.42], [2.37]])
@@ -99,9 +99,7 @@ def test_a_long_title_and_caption_wrap_within_the_sheet(
 ) -> None:
     run = run_of(seven, 0.01)
     path = "/".join(["a_folder_with_a_long_name"] * 20)
-    long = RunView(
-        run.trajectory, run.theory, seven, run.lr, "zero", f"file, {path}, lr=0.01", f"data.path={path} " * 3
-    )
+    long = RunView(run.trajectory, run.theory, seven, f"file, {path}, lr=0.01", f"data.path={path} " * 3)
     for _, figure in run_figures("all", long):
         assert faults_of(figure) == []
 
@@ -123,6 +121,17 @@ def sweep_of(name: str, seven: Dataset, child_of: Callable[..., SweepRun]) -> tu
     if name == "many names":
         values = [f"a_rather_long_value_{i}" for i in range(40)]
         return [child_of(problem, {"data": v, "k": str(i)}, 0.01, start) for i, v in enumerate(values)], ["data", "k"]
+    if name == "seeds of names that look like formulas and tags":
+        keys = ["$x_1$<b>", "seed"]
+        return [
+            child_of(problem, {keys[0]: value, "seed": str(seed)}, lr, near_zero(problem, seed=seed, scale=9.0))
+            for (value, lr), seed in itertools.product((("<i>$y_2$", 0.01), ("_&amp;\\", 0.05)), range(20))
+        ], keys
+    if name == "one run that sweeps nothing":
+        return [child_of(problem, {}, 0.01, start)], []
+    if name == "a start at the exact minimum":
+        easy = LeastSquares.from_arrays(X7, 0 * Y7)
+        return [child_of(easy, {"lr": "0.01"}, 0.01, zero(easy)), child_of(problem, {"lr": "0.1"}, 0.1, start)], ["lr"]
     if name == "runs at the minimum":
         return [child_of(problem, {"lr": f"{lr}"}, lr, problem.minimizer) for lr in (0.01, 0.05)], ["lr"]
     return {
@@ -151,6 +160,9 @@ def sweep_of(name: str, seven: Dataset, child_of: Callable[..., SweepRun]) -> tu
         "two keys and seeds",
         "many names",
         "runs at the minimum",
+        "seeds of names that look like formulas and tags",
+        "one run that sweeps nothing",
+        "a start at the exact minimum",
     ],
 )
 def test_every_figure_of_a_sweep_is_drawn_without_a_warning_and_without_overlapping_text(
@@ -160,9 +172,11 @@ def test_every_figure_of_a_sweep_is_drawn_without_a_warning_and_without_overlapp
     faults_of: Callable[[Figure], list[str]],
 ) -> None:
     sweep, axes = sweep_of(name, seven, child_of)
-    for figure_name, figure in sweep_figures(sweep, axes, caption="data seven_cars; engine spectral"):
-        assert faults_of(figure) == [], figure_name
+    for figures in (sweep_figures, report_figures):
+        for figure_name, figure in figures(sweep, axes, caption="data seven_cars; engine spectral"):
+            assert faults_of(figure) == [], figure_name
 
 
 def test_a_sweep_without_a_run_has_no_figure() -> None:
     assert list(sweep_figures([], ["lr"])) == []
+    assert list(report_figures([], ["lr"])) == []
