@@ -8,7 +8,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test lint ui lock clean
+.PHONY: help install sweep test lint browser ui lock clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,13 +30,16 @@ sweep: install ## train with three learning rates and compare them
 	@echo "Next: 'make ui' opens these runs in the browser; '$(VENV)/bin/python -m gdexp --help' says what else can be swept."
 
 test: lint ## format, lint, strict types, all tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -rs
 	@echo "All checks passed. Next: 'make sweep', or commit."
 
 lint: install ## format, lint and strict types only
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+browser: ## Chromium for the tests of the UI: Debian's packages
+	@.ci/chromium
 
 ui: install ## the MLflow UI on the same store, on this machine only
 	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it; another port: make ui PORT=5001)"
@@ -48,5 +51,5 @@ lock: install ## pin the newest versions that pyproject.toml allows
 	@echo "requirements.lock is new. Next: make test"
 
 clean: ## remove the virtual environment and caches; recorded runs stay
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
