@@ -2,16 +2,18 @@
 
 VENV := .venv
 PORT := 5000
+STUDY_STORE := sqlite:///.experiments/mlflow.db
+STUDIES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 STORE := $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 # The first of these that runs and is new enough makes the virtual environment; PYTHON=... chooses another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14 python,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test lint browser ui lock clean
+.PHONY: help install sweep test lint browser experiments ui lock clean
 
 help: ## list what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## the virtual environment with the pinned dependencies
 
@@ -30,7 +32,7 @@ sweep: install ## train with three learning rates and compare them
 	@echo "Next: 'make ui' opens these runs in the browser; '$(VENV)/bin/python -m gdexp --help' says what else can be swept."
 
 test: lint ## format, lint, strict types, all tests
-	$(VENV)/bin/python -m pytest -rs
+	$(VENV)/bin/python -m pytest -rs --numprocesses auto --dist loadfile
 	@echo "All checks passed. Next: 'make sweep', or commit."
 
 lint: install ## format, lint and strict types only
@@ -40,6 +42,12 @@ lint: install ## format, lint and strict types only
 
 browser: ## Chromium for the tests of the UI: Debian's packages
 	@.ci/chromium
+
+experiments: install ## run every study in a fresh store and write its report
+	@rm -rf .experiments && mkdir .experiments
+	@printf '%s\n' $(STUDIES) | MLFLOW_TRACKING_URI=$(STUDY_STORE) PYTHON=$(VENV)/bin/python xargs -P 2 -n 1 sh experiments/run
+	@echo
+	@echo "Next: open experiments/*/report.html, or 'make ui MLFLOW_TRACKING_URI=$(STUDY_STORE)'."
 
 ui: install ## the MLflow UI on the same store, on this machine only
 	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it; another port: make ui PORT=5001)"
@@ -51,5 +59,5 @@ lock: install ## pin the newest versions that pyproject.toml allows
 	@echo "requirements.lock is new. Next: make test"
 
 clean: ## remove the virtual environment and caches; recorded runs stay
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots .experiments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,15 +13,13 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gdexp.command import UsageError
 from gdexp.core import GdexpError
 from gdexp.core.checks import near_keys
+from gdexp.terminal import printable
 
 GROUPS = ("data", "init", "stopping", "tracking", "plots", "experiment")
 PARSERS = ("hydra", "omegaconf", "antlr4", "yaml")
-
-
-class UsageError(GdexpError):
-    """The command line cannot be understood."""
 
 
 def check_options(arguments: Sequence[str]) -> None:
@@ -59,7 +57,7 @@ def in_one_line(error: Exception, conf: Path) -> str:
     """Return what is wrong in one line; `conf` is the folder whose keys and options may be meant."""
     text = str(error).strip() or type(error).__name__
     if isinstance(error, GdexpError):
-        return _printable(text)
+        return printable(text)
     if found := re.match(r"Could not override '\+*([^'@]+?)'", text):
         return _unknown_key(found[1], conf)
     if found := re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", text):
@@ -68,18 +66,18 @@ def in_one_line(error: Exception, conf: Path) -> str:
         return _unknown_option(found[1], found[2], conf)
     if found := re.match(r"Ambiguous value for argument '(.+)'", text):
         return (
-            f"{_printable(found[1])} has several values: add -m to sweep over them, or quote them if they are one text."
+            f"{printable(found[1])} has several values: add -m to sweep over them, or quote them if they are one text."
         )
     if text.startswith("Config group override"):
         return f"{', '.join(GROUPS)} each take the name of a preset, as in init=zero; see --help."
     if isinstance(error, OverrideParseException):
-        typed = _printable(str(error.override))
+        typed = printable(str(error.override))
         return (
             f"{typed} cannot be read as KEY=VALUE. A value with signs or letters beyond ASCII wants quotes of its "
             "own inside the shell's: 'KEY=\"VALUE\"'."
         )
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("See http")]
-    return _printable("; ".join(lines[:2])) + ". Settings are typed as KEY=VALUE; see --help."
+    return printable("; ".join(lines[:2])) + ". Settings are typed as KEY=VALUE; see --help."
 
 
 def _unknown_key(key: str, conf: Path) -> str:
@@ -116,7 +114,3 @@ def known_settings(conf: Path) -> dict[str, list[str]]:
 
 def _keys(path: Path) -> list[str]:
     return [str(key) for key in OmegaConf.load(path) if key != "defaults"]
-
-
-def _printable(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -98,14 +99,10 @@ class RecordedSweep:
 
 def find_run(store: Store, run_id: str) -> RecordedRun:
     """Return the run with the id `run_id`; raises TrackingError where the store has none."""
-    from mlflow.exceptions import MlflowException
-
     if not re.fullmatch(r"[0-9a-f]{32}", run_id):
         raise TrackingError(f"{run_id!r} is not a run id, which is 32 letters from 0 to f, as `recorded run ...` shows")
-    try:
+    with _missing(f"there is no run {run_id} in {store.uri}; --uri names another store"):
         return _recorded(store.client.get_run(run_id))
-    except MlflowException:
-        raise TrackingError(f"there is no run {run_id} in {store.uri}; --uri names another store") from None
 
 
 def find_sweep(store: Store, name: str | None = None) -> RecordedSweep:
@@ -125,9 +122,23 @@ def find_sweep(store: Store, name: str | None = None) -> RecordedSweep:
     return RecordedSweep(store, parent, runs)
 
 
+@contextlib.contextmanager
+def _missing(text: str) -> Iterator[None]:
+    """Raise TrackingError with `text` where the store says that it does not have what was asked for."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
+            raise
+        raise TrackingError(text) from None
+
+
 def _latest(store: Store, condition: str, what: str) -> RecordedRun:
     order = ["attributes.start_time DESC"]
-    found = store.client.search_runs([store.experiment_id], condition, max_results=1, order_by=order)
+    places = [store.experiment_id] if store.experiment_id else []
+    found = store.client.search_runs(places, condition, max_results=1, order_by=order) if places else []
     if not found:
         raise TrackingError(
             f"no {what} is recorded in the experiment {store.experiment!r} of {store.uri}; "
@@ -180,15 +191,14 @@ def artifact(store: Store, run: RecordedRun, name: str, folder: str) -> Path:
 
     Raises TrackingError where the run has no such artifact.
     """
-    from mlflow.exceptions import MlflowException
-
     root = local_path(run.artifact_uri)
-    if root is not None and (root / name).is_file():
+    missing = f"the run {run.run_id} ({run.name}, {run.status.lower()}) has no artifact {name}"
+    if root is not None:
+        if not (root / name).is_file():
+            raise TrackingError(missing)
         return root / name
-    try:
+    with _missing(missing):
         return Path(store.client.download_artifacts(run.run_id, name, folder))
-    except (MlflowException, OSError):
-        raise TrackingError(f"the run {run.run_id} ({run.name}, {run.status.lower()}) has no artifact {name}") from None
 
 
 def local_path(artifact_uri: str) -> Path | None:

@@ -53,9 +53,30 @@ def open_store(settings: Tracking) -> Store:
             f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {masked(uri)!r}, "
             "which would be gone with the run"
         )
+    return _answering(uri, lambda: _connect(uri, settings.experiment, path))
+
+
+@lru_cache(maxsize=4)
+def existing_store(settings: Tracking) -> Store:
+    """Return the store of `settings` to read from, in which nothing is made; an experiment that is missing has no id.
+
+    Raises TrackingError where there is no store, or it does not answer within ANSWER_SECONDS.
+    """
+    uri = settings.resolved_uri
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise TrackingError(
+            f"nothing is recorded yet: there is no store {masked(uri)}; run `python -m gdexp` first, change to the "
+            "folder where it was run, or name another store with --uri"
+        )
+    return _answering(uri, lambda: _found(uri, settings.experiment))
+
+
+def _answering(uri: str, connect: Callable[[], Store]) -> Store:
+    """Return what `connect` does, with an error of one line where the store at `uri` does not let it."""
     import_mlflow()
     try:
-        return within(ANSWER_SECONDS, lambda: _connect(uri, settings.experiment, path))
+        return within(ANSWER_SECONDS, connect)
     except TimeoutError:
         raise TrackingError(
             f"the tracking store {masked(uri)} did not answer within {ANSWER_SECONDS} seconds; "
@@ -68,15 +89,12 @@ def open_store(settings: Tracking) -> Store:
         raise TrackingError(f"the tracking store {masked(uri)} cannot be used: {reason}; see tracking.uri") from error
 
 
-def existing_store(settings: Tracking) -> Store:
-    """Return the store of `settings`, to read from it; raises TrackingError where there is none to read."""
-    path = sqlite_path(settings.resolved_uri)
-    if path is not None and not path.exists():
-        raise TrackingError(
-            f"nothing is recorded yet: there is no store {masked(settings.resolved_uri)}; run `python -m gdexp` first, "
-            "change to the folder where it was run, or name another store with --uri"
-        )
-    return open_store(settings)
+def _found(uri: str, experiment: str) -> Store:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    found = client.get_experiment_by_name(experiment)
+    return Store(client, masked(uri), experiment, found.experiment_id if found else "")
 
 
 def _connect(uri: str, experiment: str, sqlite: Path | None) -> Store:

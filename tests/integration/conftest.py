@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,11 @@ class Folder:
     path: Path
 
     def gdexp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "gdexp", *arguments, **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "gdexp", *arguments],
+            [sys.executable, *arguments],
             cwd=self.path,
             env=clean_environment() | environment,
             capture_output=True,
@@ -70,3 +74,14 @@ def folder(tmp_path: Path) -> Folder:
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """One folder for the tests of a module that only read what a first run recorded."""
     return Folder(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that keeps the artifacts, too."""
+    from tests.integration.server import mlflow_server
+
+    place = tmp_path_factory.mktemp("server")
+    store = ("--backend-store-uri", f"sqlite:///{place / 'server.db'}", "--artifacts-destination", str(place / "kept"))
+    with mlflow_server(place, *store) as address:
+        yield address

@@ -54,7 +54,8 @@ MISTAKES = {
     "Did you mean standardize?",
     "plots.format=gif": "plots.format takes one of png, svg, pdf; got 'gif'.",
     "tracking.every=0": "tracking.every takes a whole number of at least 1; got 0.",
-    "experiment=learning": "experiment takes one of learning_rate; got 'learning'. Did you mean learning_rate?",
+    "experiment=learning": "experiment takes one of auto_mpg, convergence, initialization, learning_rate, "
+    "loss_surface, stopping, worked_example; got 'learning'. Did you mean learning_rate?",
 }
 
 

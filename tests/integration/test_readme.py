@@ -74,7 +74,7 @@ def test_the_library_example_runs(tmp_path: Path) -> None:
     assert len(Folder(tmp_path).runs()) == 1
 
 
-@pytest.mark.parametrize("target", ["sweep", "test", "ui", "lint", "lock", "clean"])
+@pytest.mark.parametrize("target", ["sweep", "test", "browser", "experiments", "ui", "lint", "lock", "clean"])
 def test_every_make_target_is_listed_by_make_help(target: str) -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(rf"^make {target} ", shown, flags=re.MULTILINE)

@@ -2,51 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
-import pytest
 from mlflow import MlflowClient
 
-from tests.integration.conftest import Folder, clean_environment
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    place = tmp_path_factory.mktemp("server")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{place / 'server.db'}", "--artifacts-destination", str(place / "kept")]
-    with (place / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command, *store], cwd=place, env=clean_environment(), stdout=log, stderr=log
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(address, place / "log.txt")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def wait_for(address: str, log: Path) -> None:
-    """Wait until the server has made its store, which its first answer from there shows."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            with urlopen(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=30):
-                return
-        except (URLError, OSError):
-            time.sleep(0.2)
-    pytest.fail(f"the server did not start: {log.read_text()}")
+from tests.integration.conftest import Folder
 
 
 def test_a_sweep_is_recorded_on_a_server_with_its_artifacts(server: str, folder: Folder) -> None:

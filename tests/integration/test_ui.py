@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,11 +13,21 @@ from selenium.webdriver.common.by import By
 
 from tests.integration.browser import DESKTOP, PHONE, Browser, chromium
 from tests.integration.conftest import Folder, clean_environment
-from tests.integration.test_server import wait_for
+from tests.integration.server import mlflow_server
 
-MANY = 120
-"""Runs of the large sweep: more than an address can name, few enough to be recorded within a minute."""
-LARGE_SWEEP = (f"seed=range({MANY})", "init=near_zero", "stopping.max_iterations=20", "plots=none")
+MANY = 300
+"""Runs of the large sweep: more than an address can name."""
+LARGE_SWEEP = f"""
+from gdexp.sweep.sweep import begin, finish, jobs_of, run_child
+settings = [
+    {{"seed": seed, "init": {{"name": "near_zero"}}, "stopping": {{"max_iterations": 20}}, "plots": {{"name": "none"}}}}
+    for seed in range({MANY})
+]
+sweep = begin(jobs_of([[f"seed={{seed}}"] for seed in range({MANY})]), settings)
+assert all(run_child(sweep, number, given) for number, given in enumerate(settings))
+finish(sweep, "FINISHED")
+"""
+"""A sweep without Hydra, which would take most of the time to compose the same configuration again and again."""
 
 # A curve is a visible line that goes somewhere; the page draws some twice, in the same colour.
 CHARTS = """
@@ -109,35 +118,25 @@ def links(output: str, address: str) -> dict[str, str]:
 def site(browser: Browser, shared_folder: Folder) -> Iterator[Site]:
     small = shared_folder.gdexp("-m", "lr=0.001,0.01,0.1")
     assert small.returncode == 0, small.stderr
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address, place = f"http://127.0.0.1:{port}", shared_folder.path
-    # Its job runner alone would be seven more processes, and has nothing to do here.
-    lean = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    store = ["--backend-store-uri", f"sqlite:///{place / 'mlflow.db'}"]
-    served = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *store]
-    with (place / "server.txt").open("w") as log, (place / "large.txt").open("w") as faults:
+    place = shared_folder.path
+    store = ("--backend-store-uri", f"sqlite:///{place / 'mlflow.db'}")
+    with (place / "large.txt").open("w") as faults, mlflow_server(place, *store) as address:
         # The large sweep goes on beside the tests of the small one.
         large = subprocess.Popen(
-            [sys.executable, "-m", "gdexp", "-m", *LARGE_SWEEP],
+            [sys.executable, "-c", LARGE_SWEEP],
             cwd=place,
             env=clean_environment(),
             text=True,
             stdout=subprocess.PIPE,
             stderr=faults,
         )
-        server = subprocess.Popen(
-            [sys.executable, "-m", *served], cwd=place, env=clean_environment() | lean, stdout=log, stderr=log
-        )
         try:
-            wait_for(address, place / "server.txt")
             browser.open(address)
             browser.script(CLOSE_THE_ASSISTANT)
             yield Site(address, shared_folder, links(small.stdout, address), large)
         finally:
-            for process in (large, server):
-                process.terminate()
-                process.communicate(timeout=30)
+            large.terminate()
+            large.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
@@ -203,6 +202,23 @@ def test_the_page_of_a_sweep_shows_its_table_and_links(browser: Browser, site: S
     assert all(browser.driver.find_elements(By.LINK_TEXT, label) for label in site.links)
     browser.script("document.querySelector('table').scrollIntoView()")
     browser.keep("sweep")
+    assert browser.errors() == []
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_report_opens_offline_with_its_figures_drawn_and_fits_the_screen(
+    browser: Browser, site: Site, width: int
+) -> None:
+    (parent,) = (run for run in site.folder.runs() if run.info.run_name == "sweep of lr (3 runs)")
+    done = site.folder.python("-m", "gdexp.report", parent.info.run_id, "--out", "report")
+    assert done.returncode == 0, done.stderr
+    browser.open((site.folder.path / "report" / "report.html").as_uri(), width)
+    figures = browser.script("return [...document.images].map(image => [image.naturalWidth, image.clientWidth])")
+    assert len(figures) == 5
+    assert all(natural > 1000 and shown <= width for natural, shown in figures)
+    assert browser.script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert "3 runs: 2 max_iterations, 1 diverged." in browser.text()
+    browser.keep("report")
     assert browser.errors() == []
 
 

@@ -1,0 +1,156 @@
+"""Make a report: everything is read from the store, measured, drawn, checked and written."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from gdexp.core.contraction import ROUNDING
+from gdexp.core.factor import Array
+from gdexp.plots import report_figures, save, sweep_figures
+from gdexp.report.claims import findings, selected, tables
+from gdexp.report.content import Reported, outcome_header, outcome_rows, sections
+from gdexp.report.figures import common_settings, drawable, drawn_axes
+from gdexp.report.numbers import ABSENT, fraction, number
+from gdexp.report.outcomes import TARGETS, Outcome, outcomes
+from gdexp.report.page import html, markdown
+from gdexp.report.provenance import provenance
+from gdexp.report.study import Study
+from gdexp.tracking import TrackingError
+from gdexp.tracking.read import RecordedRun, RecordedSweep, artifact, read_trajectory
+
+COLORS = 256
+"""Of a report's pictures: a report is sent around, and kept beside the code, where size counts."""
+
+
+def prepare(
+    sweeps: Sequence[RecordedSweep], studies: Sequence[Study | None], folder: Path, picture_format: str = "png"
+) -> list[Reported]:
+    """Return what a report on `sweeps` shows, with its figures drawn into `folder`/figures in `picture_format`.
+
+    Each sweep's claims are those of its study. Pages cannot show PDF, so then PNG stands beside it.
+    """
+    names = [sweep.study or sweep.parent.name for sweep in sweeps]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({place})" for place, name in enumerate(names, 1)]
+    return [
+        _prepared(name, sweep, study, folder / "figures", f"{place}_" if len(sweeps) > 1 else "", picture_format)
+        for place, (name, sweep, study) in enumerate(zip(names, sweeps, studies, strict=True), 1)
+    ]
+
+
+def _prepared(
+    name: str, sweep: RecordedSweep, study: Study | None, folder: Path, prefix: str, picture_format: str
+) -> Reported:
+    def trajectory(run: RecordedRun) -> Mapping[str, Array]:
+        return read_trajectory(sweep.store, run)
+
+    came = outcomes(sweep)
+    found = findings(study, sweep.runs, trajectory) if study else []
+    folder.mkdir(exist_ok=True)
+    return Reported(
+        name=name,
+        sweep=sweep,
+        outcomes=came,
+        study=study,
+        findings=found,
+        comparisons=tables(study, found) if study else [],
+        pictures=draw(came, sweep.axes, folder, prefix, picture_format),
+        shown=_shown(sweep, study, folder, prefix) if study else [],
+        provenance=provenance(sweep),
+    )
+
+
+def draw(
+    came: Sequence[Outcome], axes: Sequence[str], folder: Path, prefix: str, picture_format: str
+) -> dict[str, Path]:
+    """Draw the figures over the runs into `folder` and return the picture of each that a page can show."""
+    finished = [one.run for one in came]
+    axes = drawn_axes(finished, axes)
+    runs = [drawable(one.run, one.columns, axes) for one in came]
+    caption = common_settings(finished) if came else ""
+    pictures = {}
+    for draws in (sweep_figures, report_figures):
+        for name, figure in draws(runs, axes, caption=caption):
+            if picture_format == "pdf":
+                save(figure, folder / f"{prefix}{name}.pdf")
+            path = folder / f"{prefix}{name}.{'svg' if picture_format == 'svg' else 'png'}"
+            save(figure, path, colors=COLORS)
+            pictures[name] = path
+    return pictures
+
+
+def _shown(sweep: RecordedSweep, study: Study, folder: Path, prefix: str) -> list[tuple[str, Path]]:
+    """Copy the figures of single runs that the study shows into `folder`, as far as the runs recorded them."""
+    shown = []
+    for wanted in study.shown:
+        for run in selected(wanted.selector, sweep.finished):
+            suffix = run.params.get("plots.format", "png")
+            if suffix == "pdf":
+                continue
+            slug = re.sub(r"[^\w.=-]+", "_", run.name)[:80]
+            path = folder / f"{prefix}{wanted.figure}_{slug}.{suffix}"
+            with tempfile.TemporaryDirectory() as fetched:
+                try:
+                    shutil.copyfile(artifact(sweep.store, run, f"plots/{wanted.figure}.{suffix}", fetched), path)
+                except TrackingError:
+                    continue
+            shown.append((run.name, path))
+    return shown
+
+
+def write(reported: Sequence[Reported], folder: Path, *, latex: bool = False) -> None:
+    """Write report.html, report.md and results.csv into `folder`, and table.tex where `latex` is asked for."""
+    made = sections(reported)
+    title = " and ".join(one.name for one in reported)
+    (folder / "report.html").write_text(html(title, made), encoding="utf-8")
+    (folder / "report.md").write_text(markdown(title, made), encoding="utf-8")
+    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = [row for one in reported for row in result_rows(one)]
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    if latex:
+        pages = [
+            tabulate(outcome_rows(one), outcome_header(one), "latex_booktabs", disable_numparse=True)
+            for one in reported
+        ]
+        (folder / "table.tex").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
+
+
+def result_rows(one: Reported) -> list[dict[str, str]]:
+    """Return everything that was measured of each run, by the name of its column; empty where there is nothing."""
+    known = {outcome.run.run_id: outcome for outcome in one.outcomes}
+    rows = []
+    for job, run in enumerate(one.sweep.runs):
+        row = {"sweep": one.name, "job": str(job), **{axis: run.value(axis) for axis in one.sweep.axes}}
+        row |= {"status": run.status, "stop_reason": run.tags.get("gdexp.stop_reason", "")}
+        row |= {"stable": run.tags.get("gdexp.stable", "")}
+        outcome = known.get(run.run_id)
+        rows.append(row if outcome is None else row | _measured(run, outcome))
+    return rows
+
+
+def _measured(run: RecordedRun, outcome: Outcome) -> dict[str, str]:
+    stepwise = {"mse", *(key for key in run.metrics if key.startswith("parameter_")), "mse_gap"}
+    row = {key: number(value) for key, value in sorted(run.metrics.items()) if key not in stepwise}
+    row["theory_contraction"] = fraction(run.metrics.get("theory_contraction"))
+    if outcome.relative_gap(outcome.steps) < ROUNDING:
+        row["mse_gradient_norm"] = ABSENT  # noise of rounding, as the gap is
+    row["relative_gap"] = fraction(outcome.relative_gap(outcome.steps))
+    row |= {f"steps_to_{target:g}": _whole(outcome.steps_to[target]) for target in TARGETS}
+    row["measured_contraction"] = number(outcome.contraction)
+    for rule, step in outcome.stops.items():
+        row[f"stop by {rule}"] = _whole(step)
+        row[f"gap / initial at stop by {rule}"] = "" if step is None else fraction(outcome.relative_gap(step))
+    return {key: "" if value == ABSENT else value for key, value in row.items()}
+
+
+def _whole(value: int | None) -> str:
+    return "" if value is None else str(value)
