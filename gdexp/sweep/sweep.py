@@ -48,7 +48,7 @@ def jobs_of(overrides: Sequence[Sequence[str]]) -> list[Job]:
     if not axes:
         raise GdexpError("a sweep takes at least one key with its values, as in lr=0.001,0.01,0.1")
     return [
-        Job(number, tuple(job), {key: given[key] for key in axes if key in given})
+        Job(number, tuple(job), {key: value for key, value in given.items() if key in axes})
         for number, (job, given) in enumerate(zip(overrides, pairs, strict=True))
     ]
 

@@ -72,7 +72,7 @@ class CheckedSweeper(Sweeper):
             raise GdexpError(f"the sweep has no run: a value in {' '.join(texts)} stands for nothing")
         given = {text.partition("=")[0].lstrip("+") for text in arguments}
         singly = [[f"{key}={typed(value)}" for key, value in run.items() if key not in given] for run in self.runs]
-        return [[*one, *combination] for one in singly for combination in combinations]
+        return [[*combination, *one] for one in singly for combination in combinations]
 
     def _composed(self, overrides: list[str]) -> dict[str, Any]:
         job = self.context.config_loader.load_sweep_config(self.job_config, overrides)

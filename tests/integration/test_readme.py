@@ -74,12 +74,40 @@ def test_the_library_example_runs(tmp_path: Path) -> None:
     assert len(Folder(tmp_path).runs()) == 1
 
 
+def test_the_analysis_of_a_recorded_sweep_runs(folder: Folder) -> None:
+    recorded = folder.gdexp("-m", "lr=0.01,0.03,0.06", "init=near_zero", "seed=range(5)", "plots=none")
+    assert recorded.returncode == 0, recorded.stderr
+    lines = run(folder.path, "-c", block("Recorded sweeps come back", "python")).splitlines()
+    assert re.fullmatch(r"14 +0\.06 +4 +max_iterations +1000\.0 +1\.507547 +1718\.0", lines[16])
+    assert "1000  0.034163  0.003633  0.000125" in lines
+    assert any(re.match(r"0\.06 +5\.0 +350\.0 ", line) for line in lines)
+
+
+def test_a_study_of_ones_own_is_swept_and_its_claims_are_checked(checkout: Path) -> None:
+    (checkout / "conf/experiment/mine.yaml").write_text(block("A study of your own", "yaml"))
+    (checkout / "experiments/mine").mkdir(parents=True)
+    (checkout / "experiments/mine/claims.yaml").write_text(block("**Claims.**", "yaml"))
+    run(checkout, "-m", "gdexp", "experiment=mine", "plots=none", "stopping.max_iterations=3000")
+    assert [child.info.run_name for child in Folder(checkout).parent_and_children()[1]] == [
+        "lr=0.5, stopping=convergence, stopping.relative_decrease=1e-06",
+        "lr=0.9, stopping=convergence, stopping.relative_decrease=1e-06",
+        "lr=0.5, stopping=gradient_norm, stopping.gradient_norm=0.001",
+        "lr=0.9, stopping=gradient_norm, stopping.gradient_norm=0.001",
+    ]
+    verdicts = run(checkout, "-m", "gdexp.report").splitlines()
+    assert verdicts[0].startswith(
+        "not reproduced  steps: steps, stopping=convergence, lr=0.9: published 1200, here 1698"
+    )
+    assert [verdict.split(":")[0].split()[-1] for verdict in verdicts[1:3]] == ["flat", "faster"]
+    assert (checkout / "report-mine" / "report.html").is_file()
+
+
 @pytest.mark.parametrize("target", ["sweep", "test", "browser", "experiments", "ui", "lint", "lock", "clean"])
 def test_every_make_target_is_listed_by_make_help(target: str) -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(rf"^make {target} ", shown, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http)[^)]+)\)", README))
+@pytest.mark.parametrize("path", re.findall(r"\]\(((?!http|#)[^)]+)\)", README))
 def test_every_file_that_the_readme_links_to_is_there(path: str) -> None:
     assert (ROOT / path).is_file()
