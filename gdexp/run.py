@@ -15,7 +15,7 @@ from gdexp.core import DataError, ParameterError, Theory, Trajectory, descend, t
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, load
 from gdexp.plots import RunView, run_figures, save
-from gdexp.report.words import caption, description, stability
+from gdexp.report.words import caption, decisive, description, stability
 from gdexp.tracking import Store, masked, recorded_run
 from gdexp.tracking.context import environment_text
 from gdexp.tracking.metrics import parameter_names
@@ -123,7 +123,7 @@ def execute(
             (folder / "environment.txt").write_text(environment_text(), encoding="utf-8")
             write_trajectory(folder / "trajectory.parquet", trajectory, names)
             draw(plan, trajectory, folder / "plots")
-        record.note(" ".join([description(config, dataset.problem.n, trajectory, plan.theory), dataset.note]).strip())
+        record.note(" ".join([description(config.params(), trajectory, plan.theory), dataset.note]).strip())
     return Result(trajectory, record.run_id)
 
 
@@ -135,7 +135,7 @@ def draw(plan: Plan, trajectory: Trajectory, folder: Path) -> None:
         theory=plan.theory,
         dataset=plan.dataset,
         title=plan.name,
-        caption=caption(config, plan.dataset.problem.n),
+        caption=caption(decisive(config.params())),
     )
     for name, figure in run_figures(config.plots.name or "all", view):
         folder.mkdir(exist_ok=True)

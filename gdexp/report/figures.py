@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gdexp.core.factor import Array
 from gdexp.plots import SweepRun, save, sweep_figures
-from gdexp.report.words import short
+from gdexp.report.words import caption, decisive, short
 from gdexp.tracking import Store
 from gdexp.tracking.read import RecordedRun, read_trajectories
 
@@ -21,7 +21,7 @@ def draw_sweep(store: Store, runs: Sequence[RecordedRun], axes: Sequence[str], f
     axes = drawn_axes(finished, axes)
     trajectories = read_trajectories(store, finished, ["step", "gap"])
     drawn = [drawable(run, columns, axes) for run, columns in zip(finished, trajectories, strict=True)]
-    for name, figure in sweep_figures(drawn, axes, caption=common_settings(finished)):
+    for name, figure in sweep_figures(drawn, axes, caption=caption(shared_settings(finished))):
         save(figure, folder / f"{name}.{finished[0].params['plots.format']}")
 
 
@@ -32,18 +32,8 @@ def drawn_axes(runs: Sequence[RecordedRun], axes: Sequence[str]) -> list[str]:
 
 def shared_settings(runs: Sequence[RecordedRun]) -> dict[str, str]:
     """Return the settings that all `runs` share; those that are off or decide no number are left out."""
-    shared = set.intersection(*(set(run.params.items()) for run in runs))
-    undecisive = {"tracking", "plots", "experiment"}
-    if all(run.params.get("stopping.relative_decrease", "null") == "null" for run in runs):
-        undecisive.add("stopping.patience")
-    return {
-        key: value for key, value in sorted(shared) if value != "null" and not undecisive & {key, key.partition(".")[0]}
-    }
-
-
-def common_settings(runs: Sequence[RecordedRun]) -> str:
-    """Return the settings that all `runs` share, in one line."""
-    return ", ".join(f"{key}={value}" for key, value in shared_settings(runs).items())
+    shared = set.intersection(*(set(decisive(run.params).items()) for run in runs))
+    return dict(sorted(shared))
 
 
 def drawable(run: RecordedRun, columns: Mapping[str, Array], axes: Sequence[str]) -> SweepRun:

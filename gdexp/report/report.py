@@ -16,12 +16,13 @@ from gdexp.core.factor import Array
 from gdexp.plots import report_figures, save, sweep_figures
 from gdexp.report.claims import findings, selected, tables
 from gdexp.report.content import Reported, outcome_header, outcome_rows, sections
-from gdexp.report.figures import common_settings, drawable, drawn_axes
+from gdexp.report.figures import drawable, drawn_axes, shared_settings
 from gdexp.report.numbers import ABSENT, fraction, number
 from gdexp.report.outcomes import TARGETS, Outcome, outcomes
 from gdexp.report.page import html, markdown
 from gdexp.report.provenance import provenance
 from gdexp.report.study import Study
+from gdexp.report.words import caption
 from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun, RecordedSweep, artifact, read_trajectory
 
@@ -74,10 +75,10 @@ def draw(
     finished = [one.run for one in came]
     axes = drawn_axes(finished, axes)
     runs = [drawable(one.run, one.columns, axes) for one in came]
-    caption = common_settings(finished) if came else ""
+    settings = caption(shared_settings(finished)) if came else ""
     pictures = {}
     for draws in (sweep_figures, report_figures):
-        for name, figure in draws(runs, axes, caption=caption):
+        for name, figure in draws(runs, axes, caption=settings):
             if picture_format == "pdf":
                 save(figure, folder / f"{prefix}{name}.pdf")
             path = folder / f"{prefix}{name}.{'svg' if picture_format == 'svg' else 'png'}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 
-from gdexp.config import Config
 from gdexp.core import Theory, Trajectory
 
 
@@ -16,21 +15,21 @@ def short(value: str) -> str:
         return value
 
 
-def caption(config: Config, rows: int) -> str:
-    """Return the settings that decide the outcome, in one line."""
-    unit = " x limit" if config.lr_unit == "limit" else ""
-    rules = asdict(config.stopping)
-    if rules["relative_decrease"] is None:
-        del rules["patience"]
-    settings = {
-        "data": f"{config.data.name} ({rows} rows, scaling={config.data.scaling})",
-        "lr": f"{config.lr:.6g}{unit}",
-        "init": config.init.name,
-        "seed": config.seed,
-        "engine": config.engine,
-        **{key: f"{value:g}" for key, value in rules.items() if value is not None},
+def decisive(params: Mapping[str, str]) -> dict[str, str]:
+    """Return those of `params` that decide the numbers, in the order of their names, without what is off."""
+    idle = {"tracking", "plots", "experiment"}
+    if params.get("stopping.relative_decrease", "null") == "null":
+        idle.add("stopping.patience")
+    return {
+        key: value
+        for key, value in sorted(params.items())
+        if value != "null" and not idle & {key, key.partition(".")[0]}
     }
-    return ", ".join(f"{key}={value}" for key, value in settings.items())
+
+
+def caption(settings: Mapping[str, str]) -> str:
+    """Return `settings` in one line, as they would be typed."""
+    return ", ".join(f"{key}={short(value)}" for key, value in settings.items())
 
 
 def outcome(trajectory: Trajectory) -> str:
@@ -51,9 +50,9 @@ def stability(theory: Theory) -> str:
     return f"{ratio}: {'stable' if theory.stable else 'not stable'}."
 
 
-def description(config: Config, rows: int, trajectory: Trajectory, theory: Theory) -> str:
+def description(params: Mapping[str, str], trajectory: Trajectory, theory: Theory) -> str:
     """Return the outcome and the settings as the Markdown of a run's description."""
-    return f"{outcome(trajectory)}\n\n{stability(theory)}\n\nSettings: {caption(config, rows)}"
+    return f"{outcome(trajectory)}\n\n{stability(theory)}\n\nSettings: {caption(decisive(params))}"
 
 
 def summary(trajectory: Trajectory, theory: Theory) -> str:

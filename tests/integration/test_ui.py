@@ -149,7 +149,9 @@ def test_the_page_of_a_run_tells_its_outcome_and_its_settings_in_words(
     fold_the_menu(browser, width)
     browser.script("document.querySelector('[aria-label=\"Expand description\"]')?.click()")  # cut off where narrow
     browser.script("document.querySelector('[aria-label=\"Edit description\"]').scrollIntoView()")
-    assert "Settings: data=seven_cars (7 rows, scaling=none), lr=0.01, init=zero, seed=0" in browser.text()
+    assert (
+        "Settings: data.name=seven_cars, data.scaling=none, engine=spectral, init.name=zero, lr=0.01" in browser.text()
+    )
     browser.keep("run")
     assert browser.errors() == []
 

@@ -5,7 +5,7 @@ import pytest
 
 from gdexp.config import Config
 from gdexp.core import LeastSquares, Stopping, descend, max_stable_lr, theory, zero
-from gdexp.report.words import caption, line, outcome, stability, summary
+from gdexp.report.words import caption, decisive, line, outcome, stability, summary
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,16 @@ def test_the_summary_of_a_diverging_run_says_that_the_target_is_never_reached(pr
 
 def test_the_caption_names_the_settings_that_decide_and_leaves_out_rules_that_are_off() -> None:
     config = Config.from_mapping({"lr": 0.5, "lr_unit": "limit", "stopping": {"gradient_norm": 1e-6}})
-    assert caption(config, 7) == (
-        "data=seven_cars (7 rows, scaling=none), lr=0.5 x limit, init=zero, seed=0, engine=spectral, "
-        "max_iterations=1000, gradient_norm=1e-06"
+    assert caption(decisive(config.params())) == (
+        "data.name=seven_cars, data.scaling=none, engine=spectral, init.name=zero, lr=0.5, lr_unit=limit, seed=0, "
+        "stopping.gradient_norm=1e-06, stopping.max_iterations=1000"
     )
+
+
+def test_the_caption_names_what_only_some_settings_have() -> None:
+    data = {"name": "auto_mpg", "features": ["weight", "horsepower"]}
+    stopping = {"relative_decrease": 1e-9}
+    config = Config.from_mapping({"data": data, "init": {"name": "near_zero"}, "stopping": stopping})
+    text = caption(decisive(config.params()))
+    for setting in ("data.features=[weight,horsepower]", "init.scale=0.01", "stopping.patience=5"):
+        assert setting in text
