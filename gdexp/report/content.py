@@ -118,6 +118,8 @@ def _claims(one: Reported) -> Iterator[Block]:
             ["claim", "verdict", "what", "published", "here", "difference", "says", "where"],
             [_finding(finding, before) for finding, before in zip(one.findings, [None, *one.findings], strict=False)],
         )
+        for source, url in dict.fromkeys((finding.source, finding.url) for finding in one.findings if finding.url):
+            yield Text(f"{source}: {url}")
 
 
 def _finding(finding: Finding, before: Finding | None) -> list[str]:
