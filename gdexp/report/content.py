@@ -12,18 +12,16 @@ from gdexp.report.blocks import Block, Listing, Part, Picture, Section, Table, T
 from gdexp.report.claims import Comparison, Finding, Verdict
 from gdexp.report.figures import shared_settings
 from gdexp.report.numbers import ABSENT, count, fraction, number
+from gdexp.report.outcome_table import outcome_header, outcome_rows, run_cells, run_header, whole
 from gdexp.report.outcomes import TARGETS, Outcome
 from gdexp.report.provenance import Provenance
 from gdexp.report.study import Study
 from gdexp.report.table import swept_values
 from gdexp.report.words import short
-from gdexp.tracking.read import RecordedRun, RecordedSweep
+from gdexp.tracking.read import RecordedSweep
 
 MOST_ROWS = 100
 """Runs that a table of a report shows; results.csv has all."""
-
-MOST_AXES = 3
-"""Swept keys that have a column each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +60,6 @@ def sections(reported: Sequence[Reported]) -> list[Section]:
     }
     made = [Section(title, [Part(one.name, list(write(one))) for one in reported]) for title, write in writers.items()]
     return [section for section in made if any(part.blocks for part in section.parts)]
-
-
-def loss_unit(runs: Sequence[RecordedRun]) -> str:
-    """Return the unit of the loss in brackets behind a space, nothing where it is not known or not the same for all."""
-    units = {run.data.units.get(run.data.target, "") if run.data else "" for run in runs}
-    unit = units.pop() if len(units) == 1 else ""
-    return f" ({unit} squared)" if unit else ""
 
 
 def _question(one: Reported) -> Iterator[Block]:
@@ -158,54 +149,13 @@ def _listed(column: Sequence[str]) -> str:
 def _outcomes(one: Reported) -> Iterator[Block]:
     if not one.sweep.runs:
         return
-    yield Table(outcome_header(one), outcome_rows(one)[:MOST_ROWS])
+    yield Table(outcome_header(one.sweep), outcome_rows(one.sweep, one.outcomes)[:MOST_ROWS])
     if len(one.sweep.runs) > MOST_ROWS:
         yield Text(f"The first {MOST_ROWS} of {len(one.sweep.runs):,} runs; results.csv has all.")
     yield Text(
         "The gap is the loss above the exact minimum, here as a fraction of the one at the start; below 1e-12 it is "
         "noise of rounding. Steps are updates, counted from 0 at the start; the last column is what theory predicts."
     )
-
-
-def outcome_header(one: Reported) -> list[str]:
-    """Return the names of the columns of `outcome_rows`, with units."""
-    unit = loss_unit(one.sweep.finished)
-    to = [f"steps to {target:g}" for target in TARGETS]
-    theory = f"{to[-1]} by theory"
-    return [*_run_header(one), "stop reason", "stable", "steps", f"final MSE{unit}", "gap / initial", *to, theory]
-
-
-def outcome_rows(one: Reported) -> list[list[str]]:
-    """Return a row of texts for each run, with dashes where it has not finished or never got so far."""
-    known = {outcome.run.run_id: outcome for outcome in one.outcomes}
-    return [[*_run_cells(one, run), *_outcome(run, known.get(run.run_id))] for run in one.sweep.runs]
-
-
-def _run_header(one: Reported) -> list[str]:
-    """Return the columns that say which run a row is about: each swept key, or its name where they are many."""
-    return list(one.sweep.axes) if len(one.sweep.axes) <= MOST_AXES else ["run"]
-
-
-def _run_cells(one: Reported, run: RecordedRun) -> list[str]:
-    return swept_values(run, one.sweep.axes) if len(one.sweep.axes) <= MOST_AXES else [run.name]
-
-
-def _outcome(run: RecordedRun, outcome: Outcome | None) -> list[str]:
-    if outcome is None:
-        return [run.status.lower(), *[ABSENT] * (5 + len(TARGETS))]
-    return [
-        run.tags.get("gdexp.stop_reason", ABSENT),
-        {"true": "yes", "false": "no"}.get(run.tags.get("gdexp.stable", ""), ABSENT),
-        str(outcome.steps),
-        number(run.metrics.get("mse_final")),
-        fraction(outcome.relative_gap(outcome.steps)),
-        *(_step(outcome.steps_to[target]) for target in TARGETS),
-        _step(run.metrics.get("theory_steps_to_gap")),
-    ]
-
-
-def _step(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.0f}"
 
 
 def _curves(one: Reported) -> Iterator[Block]:
@@ -229,7 +179,7 @@ def _targets(one: Reported) -> Iterator[Block]:
     rows = []
     for target in TARGETS:
         steps = [reached for outcome in one.outcomes if (reached := outcome.steps_to[target]) is not None]
-        extremes = [_step(choose(steps)) if steps else ABSENT for choose in (min, statistics.median_low, max)]
+        extremes = [whole(choose(steps)) if steps else ABSENT for choose in (min, statistics.median_low, max)]
         rows.append([f"{target:g}", f"{len(steps)} of {len(one.outcomes)}", *extremes])
     yield Table(["gap / initial", "runs that reached it", "first step: least", "median of those", "most"], rows)
     yield from _pictures(one, {"targets": "The share of runs that reached each target, over the steps."})
@@ -249,7 +199,7 @@ def _audit(one: Reported) -> Iterator[Block]:
             (step, outcome.relative_gap(step)) for outcome in one.outcomes if (step := outcome.stops[name]) is not None
         ]
         steps, gaps = sorted(step for step, _ in stops), sorted(gap for _, gap in stops)
-        cells = [_step(choose(steps)) if stops else ABSENT for choose in (min, statistics.median_low, max)] + [
+        cells = [whole(choose(steps)) if stops else ABSENT for choose in (min, statistics.median_low, max)] + [
             fraction(choose(gaps)) if stops else ABSENT for choose in (min, statistics.median_low, max)
         ]
         rows.append([name, f"{len(stops)} of {len(one.outcomes)}", *cells])
@@ -267,10 +217,10 @@ def _contraction(one: Reported) -> Iterator[Block]:
         "slowest mode is still faster than predicted."
     )
     yield Table(
-        [*_run_header(one), "lr / largest stable", "predicted", "measured", "measured - predicted"],
+        [*run_header(one.sweep), "lr / largest stable", "predicted", "measured", "measured - predicted"],
         [
             [
-                *_run_cells(one, outcome.run),
+                *run_cells(one.sweep, outcome.run),
                 number(outcome.run.metrics.get("theory_relative_lr")),
                 fraction(predicted),
                 fraction(outcome.contraction),

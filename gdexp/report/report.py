@@ -15,9 +15,10 @@ from gdexp.core.contraction import ROUNDING
 from gdexp.core.factor import Array
 from gdexp.plots import report_figures, save, sweep_figures
 from gdexp.report.claims import findings, selected, tables
-from gdexp.report.content import Reported, outcome_header, outcome_rows, sections
+from gdexp.report.content import Reported, sections
 from gdexp.report.figures import drawable, drawn_axes, shared_settings
 from gdexp.report.numbers import ABSENT, fraction, number
+from gdexp.report.outcome_table import outcome_header, outcome_rows
 from gdexp.report.outcomes import TARGETS, Outcome, outcomes
 from gdexp.report.page import html, markdown
 from gdexp.report.provenance import provenance
@@ -119,7 +120,12 @@ def write(reported: Sequence[Reported], folder: Path, *, latex: bool = False) ->
         writer.writerows(rows)
     if latex:
         pages = [
-            tabulate(outcome_rows(one), outcome_header(one), "latex_booktabs", disable_numparse=True)
+            tabulate(
+                outcome_rows(one.sweep, one.outcomes),
+                outcome_header(one.sweep),
+                "latex_booktabs",
+                disable_numparse=True,
+            )
             for one in reported
         ]
         (folder / "table.tex").write_text("\n\n".join(pages) + "\n", encoding="utf-8")

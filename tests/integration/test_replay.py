@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 import gdexp
 from gdexp.core import LeastSquares, descend, zero
-from gdexp.replay import main
+from gdexp.replay.__main__ import main
 from tests.integration.conftest import Folder, clean_environment
 
 SHORT = ("stopping.max_iterations=20", "plots=none")
@@ -258,7 +258,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "heavy = {'mlflow', 'matplotlib', 'pandas', 'pyarrow', 'hydra'}\n"
         "atexit.register(lambda: print('HEAVY', sorted(set(sys.modules) & heavy)))\n"
         "sys.argv[1:] = ['--help']\n"
-        "from gdexp.replay import main\n"
+        "from gdexp.replay.__main__ import main\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)

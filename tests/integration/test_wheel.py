@@ -46,7 +46,7 @@ def test_the_command_of_the_wheel_finds_its_configuration_and_data_anywhere(inst
     python = str(installed / "python")
     run(python, "-m", "gdexp.report", "--out", "out", cwd=folder.path)
     assert (folder.path / "out" / "report.html").is_file()
-    assert "2 of 2" in run(python, "-m", "gdexp.replay", "--sweep", parent.info.run_id, cwd=folder.path)
+    assert "2 identical to the bit" in run(python, "-m", "gdexp.replay", "--sweep", parent.info.run_id, cwd=folder.path)
 
 
 def test_python_m_gdexp_works_too(installed: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdexp.comparison import Replay, compared, relative_difference
+from gdexp.replay.comparison import Replay, compared, relative_difference
 
 
 def test_relative_differences_have_their_closed_form() -> None:
