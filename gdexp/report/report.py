@@ -119,15 +119,8 @@ def write(reported: Sequence[Reported], folder: Path, *, latex: bool = False) ->
         writer.writeheader()
         writer.writerows(rows)
     if latex:
-        pages = [
-            tabulate(
-                outcome_rows(one.sweep, one.outcomes),
-                outcome_header(one.sweep),
-                "latex_booktabs",
-                disable_numparse=True,
-            )
-            for one in reported
-        ]
+        tables = [(outcome_header(one.sweep), outcome_rows(one.sweep, one.outcomes)) for one in reported]
+        pages = [tabulate(rows, header, "latex_booktabs", disable_numparse=True) for header, rows in tables]
         (folder / "table.tex").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
 
 
