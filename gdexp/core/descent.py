@@ -15,6 +15,8 @@ from gdexp.core.stopping import BLOW_UP, Stopping, StopReason
 
 TARGET_GAP = 1e-6
 """`steps_to_gap` counts the steps until the gap is this fraction of the initial one."""
+TARGETS = (1e-2, 1e-4, TARGET_GAP)
+"""Fractions of the initial gap whose first step is the time to target."""
 
 
 @dataclass(frozen=True, eq=False)

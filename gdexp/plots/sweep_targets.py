@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from gdexp.core.descent import TARGET_GAP, steps_to
+from gdexp.core.descent import TARGETS, steps_to
 from gdexp.core.factor import Array
 from gdexp.plots import ticks
 from gdexp.plots.canvas import Sheet, drawn, legend_above
@@ -18,8 +18,7 @@ from gdexp.plots.losses import FEW_STEPS
 from gdexp.plots.style import SERIES
 from gdexp.plots.views import SweepRun
 
-TARGETS = {1e-2: "10⁻²", 1e-4: "10⁻⁴", TARGET_GAP: "10⁻⁶"}
-"""Fractions of the initial gap, and how they are written."""
+NAMES = dict(zip(TARGETS, ("10⁻²", "10⁻⁴", "10⁻⁶"), strict=True))
 WIDTHS = (3.2, 2.0, 1.2)
 """A curve that lies on another is thinner, so that both show."""
 
@@ -42,7 +41,7 @@ def targets(sweep: Sequence[SweepRun], *, title: str = "", caption: str = "") ->
     entries: list[tuple[Artist, str]] = []
     for rank, (target, steps) in enumerate(reached.items()):
         artist = _draw(panel, steps, len(sweep), 1.2 * last, rank)
-        entries.append((artist, f"{TARGETS[target]} of the initial gap: {len(steps):,} of {len(sweep):,} runs"))
+        entries.append((artist, f"{NAMES[target]} of the initial gap: {len(steps):,} of {len(sweep):,} runs"))
     if logarithmic:
         ticks.symmetric(panel, "x", 1)
         panel.set_xlim(-0.15, 1.1 * last)

@@ -71,6 +71,9 @@ def rebuild(store: Store, run: RecordedRun) -> Rebuilt:
         if not len(columns["step"]):
             raise ReplayError(f"trajectory.parquet of the run {run.run_id} holds no step")
     plan = plan_run(config)
+    # A key that was not recorded changes the hash, too, and has its remark.
+    if not remarks and run.data and config.sha256(run.data.sha256) != run.tags["gdexp.config_hash"]:
+        raise ReplayError(f"config.yaml of the run {run.run_id} is not the recorded one: its hash is another")
     remarks += differences_of_origin(run, plan.dataset.sha256, environment)
     return Rebuilt(run, plan, columns, tuple(remarks))
 
@@ -113,6 +116,9 @@ def recorded_config(run: RecordedRun, path: Path) -> tuple[Any, list[str]]:
     except GdexpError as error:
         versions = f"recorded by gdexp {run.tags['gdexp.version']}, this is {context_tags()['gdexp.version']}"
         raise ReplayError(f"config.yaml of the run {run.run_id} ({versions}): {error}") from None
+    for key in config.params():
+        if key in run.params and key.partition(".")[0] not in IDLE and not has(settings, key):
+            raise ReplayError(f"config.yaml of the run {run.run_id} is not the recorded one: it lacks {key}")
     new = [
         f"{key} was not recorded; today's default {value} is taken"
         for key, value in config.params().items()

@@ -42,9 +42,12 @@ def main() -> None:
             raise UsageError(f"a report is on one sweep or two; got {len(options.sweep)}")
         store = store_of(options)
         sweeps = [find_sweep(store, name) for name in options.sweep or [None]]
+        if len({sweep.parent.run_id for sweep in sweeps}) < len(sweeps):
+            raise UsageError("the two are one and the same sweep; name two by the ids of their parent runs")
         claims = [options.claims or claims_of(sweep.study) for sweep in sweeps]
         studies = [read_study(path) if path else None for path in claims]
-        folder = options.out or Path("report-" + "-and-".join(_slug(sweep) for sweep in sweeps))
+        name = "report-" + "-and-".join(_slug(sweep) for sweep in sweeps)
+        folder = options.out or Path(name)
         with tempfile.TemporaryDirectory(prefix="gdexp-") as scratch:
             draft = Path(scratch) / "report"
             draft.mkdir()
@@ -53,7 +56,7 @@ def main() -> None:
             _deliver(draft, folder)
             say_findings(reported)
             say(f"report: {folder / 'report.html'}, report.md, results.csv and figures")
-            record(store, sweeps, draft)
+            record(store, sweeps, draft, "report" if len(sweeps) == 1 else name)
 
 
 def claims_of(study: str | None) -> Path | None:
@@ -78,10 +81,10 @@ def say_findings(reported: Sequence[Reported]) -> None:
             say(f"{said} ({finding.why})" if finding.why else said)
 
 
-def record(store: Store, sweeps: Sequence[RecordedSweep], folder: Path) -> None:
-    """Keep the files in `folder` with the parent run of each sweep, as its artifacts `report/*`."""
+def record(store: Store, sweeps: Sequence[RecordedSweep], folder: Path, name: str) -> None:
+    """Keep the files in `folder` with the parent run of each sweep, as its artifacts `name/*`."""
     for sweep in sweeps:
-        store.client.log_artifacts(sweep.parent.run_id, str(folder), "report")
+        store.client.log_artifacts(sweep.parent.run_id, str(folder), name)
         say(f"recorded on run {sweep.parent.run_id}")
 
 
@@ -90,8 +93,11 @@ def _slug(sweep: RecordedSweep) -> str:
 
 
 def _deliver(draft: Path, folder: Path) -> None:
-    """Copy what is in `draft` to `folder`, made where it is missing."""
+    """Copy what is in `draft` to `folder`, made where it is missing, in place of an earlier report there."""
     try:
+        if (folder / "report.html").is_file():
+            shutil.rmtree(folder / "figures", ignore_errors=True)
+            (folder / "table.tex").unlink(missing_ok=True)
         shutil.copytree(draft, folder, dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise UsageError(f"--out takes a folder that can be written; got {str(folder)!r}: {error}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from gdexp.core.stopping import StopReason
 from gdexp.tracking.read import RecordedRun
 
 ALWAYS_ON = (StopReason.DIVERGED, StopReason.MAX_ITERATIONS)
+PATIENCE = Stopping().patience
 STANDARD = {
     "max_iterations": (100, 1000),
     "relative_decrease": (1e-3, 1e-6, 1e-9, 1e-12),
@@ -27,19 +28,28 @@ NEAR_MINIMUM = 1.01
 
 def audited_rules(runs: Sequence[RecordedRun]) -> dict[str, Stopping]:
     """Return the rules to replay by their names: the standard ones and those that any of `runs` was given."""
-    values: dict[str, set[float]] = {field.name: set() for field in fields(Stopping) if field.name != "patience"}
-    for key, standard in STANDARD.items():
-        values[key].update(standard)
+    rules = {(key, value, PATIENCE) for key, standard in STANDARD.items() for value in standard}
     for run in runs:
-        for key in values:
-            given = run.params.get(f"stopping.{key}", "null")
-            if given != "null":
-                values[key].add(float(given))
-    return {
-        f"{key}={value:g}": _alone(key, value)
-        for key, chosen in values.items()
-        for value in sorted(chosen, reverse=key != "max_iterations")
-    }
+        # What a program of its own calls a param of a run recorded by hand need not be a rule.
+        if "gdexp.config_hash" in run.tags:
+            rules.update(_given(run.params))
+    order = [field.name for field in fields(Stopping)]
+    ordered = sorted(
+        rules, key=lambda rule: (order.index(rule[0]), rule[1] if rule[0] == order[0] else -rule[1], rule[2])
+    )
+    return {_name(*rule): _alone(*rule) for rule in ordered}
+
+
+def _given(params: Mapping[str, str]) -> Iterator[tuple[str, float, int]]:
+    patience = int(params.get("stopping.patience", PATIENCE))
+    for field in fields(Stopping):
+        text = params.get(f"stopping.{field.name}", "null")
+        if field.name != "patience" and text != "null":
+            yield field.name, float(text), patience if field.name == "relative_decrease" else PATIENCE
+
+
+def _name(key: str, value: float, patience: int) -> str:
+    return f"{key}={value:.15g}" + (f", patience={patience}" if patience != PATIENCE else "")
 
 
 def audit(columns: Mapping[str, Array], rules: Mapping[str, Stopping], minimum: float) -> dict[str, int | None]:
@@ -53,9 +63,10 @@ def audit(columns: Mapping[str, Array], rules: Mapping[str, Stopping], minimum: 
     return {name: _first(block, rule) for name, rule in known.items()}
 
 
-def _alone(key: str, value: Any) -> Stopping:
+def _alone(key: str, value: float, patience: int = PATIENCE) -> Stopping:
     """Return the rule `key` alone."""
-    return replace(Stopping(max_iterations=10**15), **{key: value})
+    rule: dict[str, Any] = {key: value, "patience": patience}
+    return replace(Stopping(max_iterations=10**15), **rule)
 
 
 def _first(block: Block, rule: Stopping) -> int | None:

@@ -253,6 +253,12 @@ def _order(sign: int, check: Order, first: Numbered, second: Numbered) -> _Resul
     if check.others is None:
         pairs = list(zip(first, second, strict=True))
     (run, ours), (other_run, theirs) = min(pairs, key=lambda pair: sign * (_steady(pair[0][1]) - _steady(pair[1][1])))
+    if math.isclose(ours, theirs, rel_tol=ROUNDING) or (
+        check.point.metric == "relative_gap" and max(ours, theirs) < ROUNDING
+    ):
+        raise UnknownError(
+            f"rounding decides: {_ours(check.point, ours)} in {run.name} is the same as what it is held against"
+        )
     other = "" if other_run is run else f" ({other_run.name})"
     said = f"{_ours(check.point, ours)} ({run.name}) against {_ours(check.other_point, theirs)}{other}"
     return _Result(_verdict(sign * (ours - theirs) > 0), said, _difference(ours, theirs))

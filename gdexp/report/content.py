@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gdexp.core.contraction import ROUNDING
+from gdexp.core.descent import TARGETS
 from gdexp.report.blocks import Block, Listing, Part, Picture, Section, Table, Text
 from gdexp.report.claims import Comparison, Finding, Verdict
 from gdexp.report.figures import shared_settings
 from gdexp.report.numbers import ABSENT, count, fraction, number
 from gdexp.report.outcome_table import outcome_header, outcome_rows, run_cells, run_header, whole
-from gdexp.report.outcomes import TARGETS, Outcome
-from gdexp.report.provenance import Provenance
+from gdexp.report.outcomes import Outcome
+from gdexp.report.provenance import Provenance, departures
 from gdexp.report.study import Study
 from gdexp.report.table import swept_values
 from gdexp.report.words import short
@@ -28,7 +30,8 @@ MOST_ROWS = 100
 class Reported:
     """A sweep with all that a report shows of it; `pictures` maps the figures over its runs to their files.
 
-    `shown` are figures of single runs, each with the run's name. `name` tells it from another sweep in the report.
+    `shown` are figures of single runs with the run's name, or why there is none. `name` tells it from another sweep in
+    the report.
     """
 
     name: str
@@ -38,7 +41,7 @@ class Reported:
     findings: Sequence[Finding]
     comparisons: Sequence[Comparison]
     pictures: Mapping[str, Path]
-    shown: Sequence[tuple[str, Path]]
+    shown: Sequence[tuple[str, Path | None]]
     provenance: Provenance
 
 
@@ -69,6 +72,10 @@ def _question(one: Reported) -> Iterator[Block]:
 
 def _in_short(one: Reported) -> Iterator[Block]:
     runs, finished = one.sweep.runs, one.sweep.finished
+    if changed := departures(one.sweep):
+        yield Text(f"Run with other settings than the study's own: {' '.join(changed)}.")
+    if (begun := len(runs)) < one.sweep.planned:
+        yield Text(f"Only {begun} of the {one.sweep.planned} runs of the sweep were begun.")
     if len(finished) < len(runs) or not runs:
         states = Counter(run.status.lower() for run in runs)
         counts = ", ".join(f"{number} {state}" for state, number in states.items()) or "none was recorded"
@@ -179,7 +186,7 @@ def _targets(one: Reported) -> Iterator[Block]:
     rows = []
     for target in TARGETS:
         steps = [reached for outcome in one.outcomes if (reached := outcome.steps_to[target]) is not None]
-        extremes = [whole(choose(steps)) if steps else ABSENT for choose in (min, statistics.median_low, max)]
+        extremes = [whole(choose(steps)) if steps else ABSENT for choose in (min, statistics.median, max)]
         rows.append([f"{target:g}", f"{len(steps)} of {len(one.outcomes)}", *extremes])
     yield Table(["gap / initial", "runs that reached it", "first step: least", "median of those", "most"], rows)
     yield from _pictures(one, {"targets": "The share of runs that reached each target, over the steps."})
@@ -190,8 +197,8 @@ def _audit(one: Reported) -> Iterator[Block]:
         return
     yield Text(
         "Each rule, replayed on each recorded descent: where it would have ended it, and how much of the initial gap "
-        "was really left there. A rule sees only steps that were recorded; relative_decrease has to hold five times in "
-        "a row."
+        "was really left there. A rule sees only steps that were recorded; relative_decrease has to hold five "
+        "times in a row where no other patience is named."
     )
     rows = []
     for name in one.outcomes[0].stops:
@@ -199,8 +206,8 @@ def _audit(one: Reported) -> Iterator[Block]:
             (step, outcome.relative_gap(step)) for outcome in one.outcomes if (step := outcome.stops[name]) is not None
         ]
         steps, gaps = sorted(step for step, _ in stops), sorted(gap for _, gap in stops)
-        cells = [whole(choose(steps)) if stops else ABSENT for choose in (min, statistics.median_low, max)] + [
-            fraction(choose(gaps)) if stops else ABSENT for choose in (min, statistics.median_low, max)
+        cells = [whole(choose(steps)) if stops else ABSENT for choose in (min, statistics.median, max)] + [
+            fraction(choose(gaps)) if stops else ABSENT for choose in (min, statistics.median, max)
         ]
         rows.append([name, f"{len(stops)} of {len(one.outcomes)}", *cells])
     yield Table(
@@ -212,31 +219,29 @@ def _contraction(one: Reported) -> Iterator[Block]:
     if not one.outcomes:
         return
     yield Text(
-        "The factor by which the root of the gap shrinks in a step: the largest that the spectrum allows, and what the "
-        "last tenth of the recorded steps above the noise of rounding shows. A run that has not yet come down to its "
-        "slowest mode is still faster than predicted."
+        "The contraction is the factor by which the root of the gap shrinks in a step: the largest that the spectrum "
+        "allows, and what the last tenth of the recorded steps above the noise of rounding shows; here what is missing "
+        "to 1. A run that has not yet come down to its slowest mode is still faster than predicted."
     )
     yield Table(
-        [*run_header(one.sweep), "lr / largest stable", "predicted", "measured", "measured - predicted"],
+        [*run_header(one.sweep), "lr / largest stable", "1 - predicted", "1 - measured", "measured / predicted"],
         [
             [
                 *run_cells(one.sweep, outcome.run),
                 number(outcome.run.metrics.get("theory_relative_lr")),
-                fraction(predicted),
-                fraction(outcome.contraction),
-                ABSENT if None in (predicted, outcome.contraction) else _difference(outcome.contraction, predicted),
+                *_shortfalls(outcome.run.metrics.get("theory_contraction"), outcome.contraction),
             ]
             for outcome in one.outcomes[:MOST_ROWS]
-            for predicted in [outcome.run.metrics.get("theory_contraction")]
         ],
     )
     yield from _pictures(one, {"contraction": "Measured against predicted contraction of every run."})
 
 
-def _difference(measured: float | None, predicted: float | None) -> str:
-    assert measured is not None
-    assert predicted is not None
-    return number(difference) if abs(difference := measured - predicted) > 1e-9 else "0"
+def _shortfalls(predicted: float | None, measured: float | None) -> list[str]:
+    """Return how much each contraction falls short of 1, and the ratio of the two, without rounding noise."""
+    short_of = [None if value is None or abs(1 - value) < ROUNDING else 1 - value for value in (predicted, measured)]
+    first, second = short_of
+    return [number(first), number(second), ABSENT if first is None or second is None else number(second / first)]
 
 
 def _pictures(one: Reported, alternatives: Mapping[str, str]) -> Iterator[Block]:
@@ -248,7 +253,8 @@ def _pictures(one: Reported, alternatives: Mapping[str, str]) -> Iterator[Block]
 def _single_runs(one: Reported) -> Iterator[Block]:
     for name, path in one.shown:
         yield Text(name)
-        yield Picture(path, f"{path.stem.replace('_', ' ')} of the run {name}")
+        if path is not None:
+            yield Picture(path, f"{path.stem.rpartition('_')[0].replace('_', ' ')} of the run {name}")
 
 
 def _reproduce(one: Reported) -> Iterator[Block]:

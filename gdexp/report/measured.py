@@ -29,8 +29,7 @@ def selected(selector: Selector, runs: Iterable[RecordedRun]) -> list[RecordedRu
     return [
         run
         for run in runs
-        if run.status == "FINISHED"
-        and all(_has(run, key) and _same(_value(run, key), value) for key, value in selector.items())
+        if run.status == "FINISHED" and all(_has(run, key) and _is(run, key, value) for key, value in selector.items())
     ]
 
 
@@ -161,6 +160,11 @@ def _has(run: RecordedRun, key: str) -> bool:
 
 def _value(run: RecordedRun, key: str) -> str:
     return _outcome(run).get(f"gdexp.{key}") or run.value(key)
+
+
+def _is(run: RecordedRun, key: str, value: str) -> bool:
+    # What was typed may stand in quotes; the param never does.
+    return _same(_value(run, key), value) or _same(run.params.get(key, ""), value)
 
 
 def _outcome(run: RecordedRun) -> dict[str, str]:

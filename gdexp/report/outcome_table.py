@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gdexp.core.descent import TARGETS
 from gdexp.report.numbers import ABSENT, fraction, number
-from gdexp.report.outcomes import TARGETS, Outcome
+from gdexp.report.outcomes import Outcome
 from gdexp.report.table import swept_values
 from gdexp.tracking.read import RecordedRun, RecordedSweep
 
@@ -28,7 +29,10 @@ def outcome_rows(sweep: RecordedSweep, outcomes: Sequence[Outcome]) -> list[list
 
 def run_header(sweep: RecordedSweep) -> list[str]:
     """Return the columns that say which run a row is about: each swept key, or its name where they are many."""
-    return list(sweep.axes) if len(sweep.axes) <= MOST_AXES else ["run"]
+    if len(sweep.axes) > MOST_AXES:
+        return ["run"]
+    of_limit = all(run.params.get("lr_unit") == "limit" for run in sweep.runs)
+    return ["lr (x largest stable)" if axis == "lr" and of_limit else axis for axis in sweep.axes]
 
 
 def run_cells(sweep: RecordedSweep, run: RecordedRun) -> list[str]:
@@ -58,5 +62,5 @@ def _outcome(run: RecordedRun, outcome: Outcome | None) -> list[str]:
 
 
 def whole(value: float | None) -> str:
-    """Return a number of steps, a dash for None."""
-    return ABSENT if value is None else f"{value:.0f}"
+    """Return a number of steps, whole or halfway between two, and a dash for None."""
+    return ABSENT if value is None else f"{value:.15g}"

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdexp.core.contraction import measured_contraction
-from gdexp.core.descent import steps_to
+from gdexp.core.descent import TARGETS, steps_to
 from gdexp.core.factor import Array
 from gdexp.report.audit import audit, audited_rules
 from gdexp.tracking.read import RecordedRun, RecordedSweep, read_trajectories
 
-TARGETS = (1e-2, 1e-4, 1e-6)
-"""Fractions of the initial gap whose first step is the time to target."""
 COLUMNS = ("step", "mse", "gap", "gradient_norm")
 
 

@@ -58,6 +58,7 @@ def data_uri(picture: Path) -> str:
 def escaped(text: str) -> str:
     """Return `text` as one line of Markdown that shows it letter by letter."""
     line = re.sub(r"([\\`*\[\]<>#|~$!&])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"^(\d*)([-+.)] )", r"\1\\\2", line)
     # An underscore within a word is only an underscore.
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from importlib import metadata
 from gdexp.report.numbers import count
 from gdexp.tracking import TrackingError
 from gdexp.tracking.context import TREES
-from gdexp.tracking.read import COMMAND, RecordedRun, RecordedSweep, artifact
+from gdexp.tracking.read import AXES, COMMAND, RecordedRun, RecordedSweep, artifact
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,38 @@ class Provenance:
 
 def provenance(sweep: RecordedSweep) -> Provenance:
     """Return where the numbers of `sweep` come from, as far as it was recorded."""
-    typed = sweep.parent.tags.get(COMMAND, "# recorded by a program of its own, with gdexp.record")
-    report = f"python -m gdexp.report {sweep.study}" if sweep.study else "python -m gdexp.report"
+    typed = typed_arguments(sweep.parent)
+    if typed is None:
+        command = "# recorded by a program of its own, with gdexp.record"
+    else:
+        command = shlex.join(["python", "-m", "gdexp", *typed])
+    named = sweep.study or ("" if AXES in sweep.parent.tags else "RUN")
+    report = f"python -m gdexp.report {named}".strip()
     trees = sorted({run.tags[TREES] for run in sweep.runs if TREES in run.tags})
     versions = sorted({f"gdexp {run.tags['gdexp.version']}" for run in sweep.runs if "gdexp.version" in run.tags})
     return Provenance(
-        (typed, report),
+        (command, report),
         tuple(dict.fromkeys(_data(run) for run in sweep.runs if run.data)),
         (*versions, *(f"git trees: {text}" for text in trees), *_packages(sweep)),
     )
+
+
+def typed_arguments(parent: RecordedRun) -> list[str] | None:
+    """Return what was typed after `python -m gdexp`, without where it was recorded and where its data lie.
+
+    None where that was not recorded.
+    """
+    if COMMAND not in parent.tags:
+        return None
+    typed = shlex.split(parent.tags[COMMAND])[3:]
+    kept = [argument for argument in typed if not argument.lstrip("+").startswith("tracking.")]
+    return [re.sub(r"^(\+*data\.path=)/\S*/", r"\1", argument) for argument in kept]
+
+
+def departures(sweep: RecordedSweep) -> list[str]:
+    """Return what was typed for a study beyond its name: it is not run as the study says then."""
+    typed = typed_arguments(sweep.parent) or []
+    return [argument for argument in typed if sweep.study and argument != f"experiment={sweep.study}"]
 
 
 def _data(run: RecordedRun) -> str:

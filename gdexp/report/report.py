@@ -12,21 +12,24 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gdexp.core.contraction import ROUNDING
+from gdexp.core.descent import TARGETS
 from gdexp.core.factor import Array
 from gdexp.plots import report_figures, save, sweep_figures
-from gdexp.report.claims import findings, selected, tables
+from gdexp.report.claims import findings, tables
 from gdexp.report.content import Reported, sections
 from gdexp.report.figures import drawable, drawn_axes, shared_settings
+from gdexp.report.measured import selected, why_none
 from gdexp.report.numbers import ABSENT, fraction, number
-from gdexp.report.outcome_table import outcome_header, outcome_rows
-from gdexp.report.outcomes import TARGETS, Outcome, outcomes
+from gdexp.report.outcome_table import outcome_header, outcome_rows, whole
+from gdexp.report.outcomes import Outcome, outcomes
 from gdexp.report.page import html, markdown
 from gdexp.report.provenance import provenance
 from gdexp.report.study import Study
 from gdexp.report.words import caption
 from gdexp.tracking import TrackingError
-from gdexp.tracking.read import RecordedRun, RecordedSweep, artifact, read_trajectory
+from gdexp.tracking.read import JOB, RecordedRun, RecordedSweep, artifact, read_trajectory
 
+COUNTS = ("steps", "steps_to_gap", "theory_steps_to_gap")
 COLORS = 256
 """Of a report's pictures: a report is sent around, and kept beside the code, where size counts."""
 
@@ -88,22 +91,24 @@ def draw(
     return pictures
 
 
-def _shown(sweep: RecordedSweep, study: Study, folder: Path, prefix: str) -> list[tuple[str, Path]]:
-    """Copy the figures of single runs that the study shows into `folder`, as far as the runs recorded them."""
-    shown = []
+def _shown(sweep: RecordedSweep, study: Study, folder: Path, prefix: str) -> list[tuple[str, Path | None]]:
+    """Copy the figures of single runs that the study shows into `folder`; None for one that was not recorded."""
+    shown: list[tuple[str, Path | None]] = []
     for wanted in study.shown:
-        for run in selected(wanted.selector, sweep.finished):
+        chosen = selected(wanted.selector, sweep.runs)
+        if not chosen:
+            shown.append((f"{wanted.figure}: {why_none(wanted.selector, sweep.runs)}", None))
+        for run in chosen:
             suffix = run.params.get("plots.format", "png")
-            if suffix == "pdf":
-                continue
-            slug = re.sub(r"[^\w.=-]+", "_", run.name)[:80]
-            path = folder / f"{prefix}{wanted.figure}_{slug}.{suffix}"
+            path = folder / f"{prefix}{wanted.figure}_{run.tags.get(JOB, '0')}.{suffix}"
             with tempfile.TemporaryDirectory() as fetched:
                 try:
                     shutil.copyfile(artifact(sweep.store, run, f"plots/{wanted.figure}.{suffix}", fetched), path)
                 except TrackingError:
+                    shown.append((f"{run.name} has no figure {wanted.figure}", None))
                     continue
-            shown.append((run.name, path))
+            # Pages cannot show PDF.
+            shown.append((run.name, None if suffix == "pdf" else path))
     return shown
 
 
@@ -121,15 +126,17 @@ def write(reported: Sequence[Reported], folder: Path, *, latex: bool = False) ->
     if latex:
         tables = [(outcome_header(one.sweep), outcome_rows(one.sweep, one.outcomes)) for one in reported]
         pages = [tabulate(rows, header, "latex_booktabs", disable_numparse=True) for header, rows in tables]
-        (folder / "table.tex").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
+        # A bracket that begins a row would be taken for an option of the line end before it.
+        text = re.sub(r"^( *)\[", r"\1{}[", "\n\n".join(pages), flags=re.MULTILINE)
+        (folder / "table.tex").write_text(text + "\n", encoding="utf-8")
 
 
 def result_rows(one: Reported) -> list[dict[str, str]]:
     """Return everything that was measured of each run, by the name of its column; empty where there is nothing."""
     known = {outcome.run.run_id: outcome for outcome in one.outcomes}
     rows = []
-    for job, run in enumerate(one.sweep.runs):
-        row = {"sweep": one.name, "job": str(job), **{axis: run.value(axis) for axis in one.sweep.axes}}
+    for run in one.sweep.runs:
+        row = {"sweep": one.name, "job": run.tags.get(JOB, "0"), **{axis: run.value(axis) for axis in one.sweep.axes}}
         row |= {"status": run.status, "stop_reason": run.tags.get("gdexp.stop_reason", "")}
         row |= {"stable": run.tags.get("gdexp.stable", "")}
         outcome = known.get(run.run_id)
@@ -139,18 +146,18 @@ def result_rows(one: Reported) -> list[dict[str, str]]:
 
 def _measured(run: RecordedRun, outcome: Outcome) -> dict[str, str]:
     stepwise = {"mse", *(key for key in run.metrics if key.startswith("parameter_")), "mse_gap"}
-    row = {key: number(value) for key, value in sorted(run.metrics.items()) if key not in stepwise}
+    row = {
+        key: whole(value) if key in COUNTS else number(value)
+        for key, value in sorted(run.metrics.items())
+        if key not in stepwise
+    }
     row["theory_contraction"] = fraction(run.metrics.get("theory_contraction"))
     if outcome.relative_gap(outcome.steps) < ROUNDING:
         row["mse_gradient_norm"] = ABSENT  # noise of rounding, as the gap is
     row["relative_gap"] = fraction(outcome.relative_gap(outcome.steps))
-    row |= {f"steps_to_{target:g}": _whole(outcome.steps_to[target]) for target in TARGETS}
+    row |= {f"steps_to_{target:g}": whole(outcome.steps_to[target]) for target in TARGETS}
     row["measured_contraction"] = number(outcome.contraction)
     for rule, step in outcome.stops.items():
-        row[f"stop by {rule}"] = _whole(step)
+        row[f"stop by {rule}"] = whole(step)
         row[f"gap / initial at stop by {rule}"] = "" if step is None else fraction(outcome.relative_gap(step))
     return {key: "" if value == ABSENT else value for key, value in row.items()}
-
-
-def _whole(value: int | None) -> str:
-    return "" if value is None else str(value)

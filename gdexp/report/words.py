@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from gdexp.core import Theory, Trajectory
 
@@ -16,12 +17,12 @@ def short(value: str) -> str:
 
 
 def decisive(params: Mapping[str, str]) -> dict[str, str]:
-    """Return those of `params` that decide the numbers, in the order of their names, without what is off."""
+    """Return those of `params` that decide the numbers, by name, without what is off and without folders."""
     idle = {"tracking", "plots", "experiment"}
     if params.get("stopping.relative_decrease", "null") == "null":
         idle.add("stopping.patience")
     return {
-        key: value
+        key: Path(value).name if key == "data.path" else value
         for key, value in sorted(params.items())
         if value != "null" and not idle & {key, key.partition(".")[0]}
     }

@@ -19,7 +19,7 @@ from gdexp.terminal import say
 from gdexp.tracking import RunRecord, Tracking, open_store
 from gdexp.tracking.context import typed_command
 from gdexp.tracking.links import sweep_links, ui_hint
-from gdexp.tracking.read import AXES, COMMAND, JOB, STUDY, SWEPT, children
+from gdexp.tracking.read import AXES, COMMAND, JOB, RUNS, STUDY, SWEPT, children
 from gdexp.tracking.record import start_run
 
 
@@ -86,7 +86,7 @@ def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
     first = _checked(jobs, settings)
     store = open_store(first.tracking)
     axes = axes_of(jobs)
-    tags = {AXES: json.dumps(axes), "gdexp.runs": str(len(jobs)), COMMAND: typed_command()}
+    tags = {AXES: json.dumps(axes), RUNS: str(len(jobs)), COMMAND: typed_command()}
     title = " x ".join(axes)
     if first.experiment:
         tags[STUDY] = first.experiment

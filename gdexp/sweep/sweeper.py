@@ -63,8 +63,7 @@ class CheckedSweeper(Sweeper):
         """Return the overrides of each job; a key on the command line replaces the study's."""
         if not isinstance(self.params, Mapping):
             raise ParameterError("hydra.sweeper.params", "keys, each with its values", self.params)
-        if not all(isinstance(run, Mapping) for run in self.runs):
-            raise ParameterError("hydra.sweeper.runs", "a list with the keys and values of each run", self.runs)
+        self._check_runs()
         texts = [expanded(f"{key}={value}") for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         combinations = BasicSweeper.split_arguments(parser.parse_overrides(texts), None)[0]
@@ -73,6 +72,20 @@ class CheckedSweeper(Sweeper):
         given = {text.partition("=")[0].lstrip("+") for text in arguments}
         singly = [[f"{key}={typed(value)}" for key, value in run.items() if key not in given] for run in self.runs]
         return [[*combination, *one] for one in singly for combination in combinations]
+
+    def _check_runs(self) -> None:
+        """Raise ParameterError unless each of `runs` gives keys one value each, and none that `params` sweeps."""
+        if not isinstance(self.runs, Sequence) or not all(isinstance(run, Mapping) for run in self.runs):
+            raise ParameterError("hydra.sweeper.runs", "a list with the keys and values of each run", self.runs)
+        for place, run in enumerate(self.runs):
+            for key, value in run.items():
+                name = f"hydra.sweeper.runs[{place}].{key}"
+                if isinstance(value, Mapping):
+                    raise ParameterError(name, f"one value; a key of a group is written {key}.KEY", dict(value))
+                if isinstance(value, str) and "," in value and value[:1] not in "[\"'":
+                    raise ParameterError(name, "one value; several belong into hydra.sweeper.params", value)
+                if key in self.params:
+                    raise ParameterError(name, "a key that hydra.sweeper.params does not sweep as well", value)
 
     def _composed(self, overrides: list[str]) -> dict[str, Any]:
         job = self.context.config_loader.load_sweep_config(self.job_config, overrides)

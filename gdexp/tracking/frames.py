@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdexp.core.factor import Array
-from gdexp.tracking.read import RecordedRun, RecordedSweep, find_sweep, read_trajectories
+from gdexp.tracking.read import JOB, RecordedRun, RecordedSweep, find_sweep, read_trajectories
 from gdexp.tracking.settings import Tracking
 from gdexp.tracking.store import existing_store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+OWN = ("run_id", "name", "status", "stop_reason", "stable")
+STEPWISE = ("step", "mse", "gap", "gradient_norm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +26,8 @@ class LoadedSweep:
     """A recorded sweep; both frames know a run by `job`, its place in the sweep from 0.
 
     `runs` has a row for each run: `run_id`, `name`, `status`, `stop_reason`, `stable`, the swept keys, every param and
-    every metric's last value. `trajectories` has a row for each step of each finished run: `job`, the swept keys,
-    `step`, `mse`, `gap`, `gradient_norm`, `parameter_<name>`; exact, whatever the metrics leave out.
+    every metric's last value; what is off is NaN. `trajectories` has a row for each step of each finished run: `job`,
+    the swept keys, `step`, `mse`, `gap`, `gradient_norm`, `parameter_<name>`; exact, whatever the metrics leave out.
     """
 
     runs: pd.DataFrame = field(repr=False)
@@ -38,9 +42,9 @@ def load_sweep(sweep: str | None = None, *, uri: str | None = None, experiment: 
     """
     store = existing_store(Tracking(uri=uri, experiment=experiment))
     found = find_sweep(store, sweep)
-    finished = [(job, run) for job, run in enumerate(found.runs) if run.status == "FINISHED"]
-    columns = read_trajectories(store, [run for _, run in finished])
-    return LoadedSweep(_runs(found), _trajectories(found.axes, finished, columns))
+    return LoadedSweep(
+        _runs(found), _trajectories(found.axes, found.finished, read_trajectories(store, found.finished))
+    )
 
 
 def _runs(sweep: RecordedSweep) -> pd.DataFrame:
@@ -48,41 +52,50 @@ def _runs(sweep: RecordedSweep) -> pd.DataFrame:
 
     rows = [
         {
+            **run.params,
+            **{axis: run.value(axis) for axis in sweep.axes},
+            **run.metrics,
+            # Last, for what a run recorded by hand calls its params is its own affair.
             "run_id": run.run_id,
             "name": run.name,
             "status": run.status,
             "stop_reason": run.tags.get("gdexp.stop_reason"),
             "stable": {"true": True, "false": False}.get(run.tags.get("gdexp.stable", "")),
-            **run.params,
-            **{axis: run.value(axis) for axis in sweep.axes},
-            **run.metrics,
         }
         for run in sweep.runs
     ]
-    frame = pd.DataFrame(rows, index=pd.RangeIndex(len(rows), name="job"))
+    jobs = pd.Index([_job(run) for run in sweep.runs], name="job")
+    frame = pd.DataFrame(rows, index=jobs, columns=None if rows else [*OWN, *sweep.axes])
     texts = dict.fromkeys([*sweep.axes, *(key for run in sweep.runs for key in run.params)])
-    return frame.assign(**{key: _numbers(frame[key].tolist()) for key in texts})
+    frame = frame.assign(**{key: _numbers(frame[key].tolist()) for key in texts if key not in OWN})
+    return frame[[*OWN, *(key for key in frame if key not in OWN)]]
 
 
 def _trajectories(
-    axes: Sequence[str], runs: Sequence[tuple[int, RecordedRun]], columns: Sequence[dict[str, Array]]
+    axes: Sequence[str], runs: Sequence[RecordedRun], columns: Sequence[dict[str, Array]]
 ) -> pd.DataFrame:
     import pandas as pd
 
     lengths = [len(one["step"]) for one in columns]
-    frame = {"job": np.repeat([job for job, _ in runs], lengths)}
-    frame |= {axis: np.repeat(_numbers([run.value(axis) for _, run in runs]), lengths) for axis in axes}
-    names = dict.fromkeys(name for one in columns for name in one)
-    for name in names:
-        parts = [one.get(name, np.full(length, np.nan)) for one, length in zip(columns, lengths, strict=True)]
-        frame[name] = np.concatenate(parts)
+    frame: dict[str, Any] = {"job": np.repeat(np.array([_job(run) for run in runs], dtype=int), lengths)}
+    frame |= {axis: np.repeat(_numbers([run.value(axis) for run in runs]), lengths) for axis in axes}
+    for name in dict.fromkeys([*STEPWISE, *(name for one in columns for name in one)]):
+        missing = [one.get(name, np.full(length, np.nan)) for one, length in zip(columns, lengths, strict=True)]
+        frame[name] = np.concatenate(missing) if missing else np.empty(0)
     return pd.DataFrame(frame)
 
 
-def _numbers(texts: Sequence[str]) -> list[int] | list[float] | list[str]:
-    """Return the numbers that `texts` stand for, or `texts` where one of them is none."""
+def _job(run: RecordedRun) -> int:
+    return int(run.tags.get(JOB, 0))
+
+
+def _numbers(texts: Sequence[str | None]) -> NDArray[Any]:
+    """Return the numbers that `texts` stand for, NaN where one is absent or off, or `texts` where one is no number."""
+    given = [text if isinstance(text, str) and text not in ("null", "-") else None for text in texts]
     try:
-        numbers = [float(text) for text in texts]
+        numbers = np.array([np.nan if text is None else float(text) for text in given])
     except ValueError:
-        return list(texts)
-    return [int(text) for text in texts] if all(str(text).isdigit() for text in texts) else numbers
+        return np.array(texts, dtype=object)
+    if np.isnan(numbers).all():
+        return np.array(texts, dtype=object)
+    return numbers.astype(int) if all(text is not None and text.isdigit() for text in given) else numbers

@@ -27,6 +27,8 @@ JOB = "gdexp.job"
 """The tag with a child's place in its sweep."""
 AXES = "gdexp.axes"
 """The tag of a sweep's parent that lists the swept keys, as JSON."""
+RUNS = "gdexp.runs"
+"""The tag of a sweep's parent that says how many runs it was to have."""
 STUDY = "gdexp.experiment"
 """The tag with the study's name, of a sweep's parent or of a run that belongs to no sweep."""
 COMMAND = "gdexp.command"
@@ -87,6 +89,11 @@ class RecordedSweep:
         return axes
 
     @property
+    def planned(self) -> int:
+        """How many runs the sweep was to have; some may never have begun."""
+        return int(self.parent.tags.get(RUNS, len(self.runs)))
+
+    @property
     def study(self) -> str | None:
         """The name of the study that this is a run of."""
         return self.parent.tags.get(STUDY)
@@ -114,7 +121,7 @@ def find_sweep(store: Store, name: str | None = None) -> RecordedSweep:
         parent = find_run(store, name)
     elif name is None:
         parent = _latest(store, f"tags.`{AXES}` LIKE '[%'", "sweep")
-    elif re.fullmatch(r"[\w.-]+", name):
+    elif re.fullmatch(r"[\w./-]+", name):
         parent = _latest(store, f"tags.`{STUDY}` = '{name}'", f"study {name!r}")
     else:
         raise TrackingError(f"a sweep is named by the id of its parent run or by its study; got {name!r}")
@@ -210,9 +217,21 @@ def local_path(artifact_uri: str) -> Path | None:
 
 
 def read_trajectory(store: Store, run: RecordedRun, columns: Sequence[str] | None = None) -> dict[str, Array]:
-    """Return the named columns of a run's trajectory, or all of them, every step."""
+    """Return the named columns of a run's trajectory, or all of them, every step.
+
+    Raises TrackingError where the run has none, or a damaged one.
+    """
+    from pyarrow import ArrowException
+
     with tempfile.TemporaryDirectory() as folder:
-        return read_columns(artifact(store, run, "trajectory.parquet", folder), columns)
+        path = artifact(store, run, "trajectory.parquet", folder)
+        try:
+            return read_columns(path, columns)
+        except (ArrowException, OSError, KeyError) as error:
+            reason = str(error).partition("\n")[0]
+            raise TrackingError(
+                f"trajectory.parquet of the run {run.run_id} ({run.name}) cannot be read: {reason}"
+            ) from None
 
 
 def read_trajectories(

@@ -145,3 +145,29 @@ def test_a_reader_who_goes_away_does_not_end_the_sweep(folder: Folder) -> None:
     assert done.stderr == ""
     assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
     assert len(children) == 2
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ("5", "hydra.sweeper.runs takes a list with the keys and values of each run; got 5."),
+        (
+            "[{lr: 0.1}]",
+            "hydra.sweeper.runs[0].lr takes a key that hydra.sweeper.params does not sweep as well; got 0.1.",
+        ),
+        ("[{seed: '1,2'}]", "hydra.sweeper.runs[0].seed takes one value; several belong into hydra.sweeper.params"),
+        (
+            "[{seed: 1}, {init: {name: zero}}]",
+            "hydra.sweeper.runs[1].init takes one value; a key of a group is written",
+        ),
+    ],
+)
+def test_a_mistake_in_the_runs_of_a_sweep_is_told_with_its_place(folder: Folder, runs: str, said: str) -> None:
+    study = f"# @package _global_\nhydra: {{mode: MULTIRUN, sweeper: {{params: {{lr: '0.01,0.02'}}, runs: {runs}}}}}\n"
+    (folder.path / "experiment").mkdir()
+    (folder.path / "experiment" / "mine.yaml").write_text(study)
+    done = folder.gdexp("--config-dir", ".", "experiment=mine")
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert said in line
+    assert not (folder.path / "mlflow.db").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +184,25 @@ def test_the_run_is_rebuilt_from_its_own_settings_whatever_the_store_was_called(
 
 def test_a_setting_that_was_not_recorded_is_named_with_the_value_taken(store: Store) -> None:
     run = recorded(store)
+    params = {key: value for key, value in run.params.items() if key not in ("lr_unit", "stopping.patience")}
+    run = replace(run, params=params)
     edit(run, "config.yaml", lambda text: text.replace("lr_unit: absolute\n", "").replace("  patience: 5\n", ""))
     assert rebuild(store, run).remarks[:2] == (
         "lr_unit was not recorded; today's default absolute is taken",
         "stopping.patience was not recorded; today's default 5 is taken",
     )
+
+
+def test_a_setting_that_was_recorded_is_not_taken_from_todays_defaults(store: Store) -> None:
+    run = recorded(store)
+    edit(run, "config.yaml", lambda text: text.replace("lr_unit: absolute\n", ""))
+    assert refused(store, run).endswith("is not the recorded one: it lacks lr_unit")
+
+
+def test_a_changed_configuration_is_not_replayed(store: Store) -> None:
+    run = recorded(store)
+    edit(run, "config.yaml", lambda text: text.replace("seed: 0", "seed: 1"))
+    assert refused(store, run).endswith("is not the recorded one: its hash is another")
 
 
 def test_data_that_were_changed_by_one_digit_are_told_before_the_run(store: Store, tmp_path: Path) -> None:

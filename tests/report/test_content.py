@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from gdexp.core import Stopping, descend, theory, zero
+from gdexp.core.descent import TARGETS
 from gdexp.data import load
 from gdexp.data.datasets.seven_cars import SevenCars
 from gdexp.report.blocks import Section, Table, Text
 from gdexp.report.content import MOST_ROWS, Reported, sections
-from gdexp.report.outcomes import TARGETS, Outcome
+from gdexp.report.outcomes import Outcome
 from gdexp.report.provenance import Provenance
 from gdexp.report.report import draw, result_rows, write
 from gdexp.tracking import Store
