@@ -71,7 +71,7 @@ def say_findings(reported: Sequence[Reported]) -> None:
     """Print what came of each claim."""
     for one in reported:
         for finding in one.findings:
-            said = f"{finding.verdict.value:15} {finding.claim_id}: {finding.what}"
+            said = f"{finding.verdict.value:15} {finding.claim_id}" + (f": {finding.what}" if finding.what else "")
             if finding.verdict is Verdict.NOT_CHECKABLE:
                 say(f"{said}: {finding.why}")
                 continue
