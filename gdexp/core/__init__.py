@@ -6,6 +6,7 @@ from gdexp.core.initialization.explicit import explicit
 from gdexp.core.initialization.near_zero import near_zero
 from gdexp.core.initialization.zero import zero
 from gdexp.core.problem import LeastSquares
+from gdexp.core.runs import descend_all
 from gdexp.core.stopping import Stopping, StopReason
 from gdexp.core.theory import Theory, max_stable_lr, theory
 
@@ -19,6 +20,7 @@ __all__ = [
     "Theory",
     "Trajectory",
     "descend",
+    "descend_all",
     "explicit",
     "max_stable_lr",
     "near_zero",

@@ -68,30 +68,48 @@ def descend(
     for an lr or a start that cannot be used, DataError where the initial loss or gradient is not finite.
     """
     lr, start = number("lr", lr, above=0), check_start(problem, start)
-    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start)
     stopping = stopping or Stopping()
-    with np.errstate(over="ignore"):
-        divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
+    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, stopping.max_iterations)
+    record = Record(problem, start, stopping)
+    while record.reason is None:
+        record.take(next(blocks))
+    return record.trajectory()
 
-    kept: list[Block] = []
-    earlier, reason = np.empty(0), None
-    while reason is None:
-        block = next(blocks)
-        length, reason = first_stop(block, stopping, earlier, divergence)
-        kept.append(block.cut(length))
-        earlier = np.concatenate([earlier, block.mse])[-stopping.patience :]
-    return Trajectory(
-        np.concatenate([block.mse for block in kept]),
-        np.concatenate([block.gap for block in kept]),
-        np.concatenate([block.gradient_norm for block in kept]),
-        np.concatenate([block.parameters for block in kept]),
-        reason,
-    )
+
+class Record:
+    """What is kept of a descent: its blocks up to the first step where a rule holds, and the `reason` once one does."""
+
+    def __init__(self, problem: LeastSquares, start: Array, stopping: Stopping) -> None:
+        self.reason: StopReason | None = None
+        self._stopping = stopping
+        with np.errstate(over="ignore"):
+            self._divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
+        self._kept: list[Block] = []
+        self._earlier = np.empty(0)
+
+    def take(self, block: Block) -> None:
+        """Keep what comes before the end of the descent."""
+        length, self.reason = first_stop(block, self._stopping, self._earlier, self._divergence)
+        self._kept.append(block.cut(length))
+        self._earlier = np.concatenate([self._earlier, block.mse])[-self._stopping.patience :]
+
+    def trajectory(self) -> Trajectory:
+        """Return the descent, which has ended."""
+        assert self.reason is not None
+        return Trajectory(
+            np.concatenate([block.mse for block in self._kept]),
+            np.concatenate([block.gap for block in self._kept]),
+            np.concatenate([block.gradient_norm for block in self._kept]),
+            np.concatenate([block.parameters for block in self._kept]),
+            self.reason,
+        )
 
 
 def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason | None]:
     """Return how many steps of `block` are kept, and why descent stops after them: None where it goes on."""
-    finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm) & np.isfinite(block.parameters).all(axis=1)
+    finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm)
+    if not np.isfinite(block.parameters).all():  # asked of all at once, for row by row takes long
+        finite &= np.isfinite(block.parameters).all(axis=1)
     usable = len(finite) if finite.all() else int(np.argmin(finite))
     stops = [
         (int(np.argmax(marks)) + 1, reason)

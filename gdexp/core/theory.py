@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
 
 from gdexp.core.checks import number
 from gdexp.core.descent import TARGET_GAP, check_start
-from gdexp.core.engines import shrinkage
+from gdexp.core.engines import Steps, shrinkage
 from gdexp.core.factor import Array
 from gdexp.core.problem import LeastSquares
 
 MOST_STEPS = 10**15
+PARTS = 64
+"""Parts that the steps in question are cut into at once."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,19 @@ def theory(problem: LeastSquares, *, lr: float, start: Array) -> Theory:
 def _steps_to_gap(problem: LeastSquares, lr: float, start: Array) -> int | None:
     amplitudes, rates = problem.amplitudes(start), lr * problem.spectrum.eigenvalues
 
-    def gap(step: int) -> float:
-        return float(np.square(shrinkage(rates, np.array([step]))[:, 0] * amplitudes).sum())
+    def gap(steps: Steps) -> Array:
+        gaps: Array = np.square(shrinkage(rates, steps) * amplitudes[:, None]).sum(axis=0)
+        return gaps
 
-    target = TARGET_GAP * gap(0)
-    # The gap of a stable descent never rises, so bisection finds the first step that reaches the target.
-    step = bisect_left(range(MOST_STEPS + 1), True, key=lambda step: gap(step) <= target)
-    return step if step <= MOST_STEPS else None
+    # The gap of a stable descent never rises, so the first step that reaches the target is found between two steps
+    # that do not and do: from one power of two to the next, and then in ever smaller parts.
+    steps = np.append(np.append(0, 2 ** np.arange(MOST_STEPS.bit_length() - 1)), MOST_STEPS)
+    target = TARGET_GAP * gap(steps[:1])
+    while True:
+        reached = gap(steps) <= target
+        first = int(np.argmax(reached))
+        if not reached[first]:
+            return None
+        if first == 0 or steps[first] - steps[first - 1] == 1:
+            return int(steps[first])
+        steps = np.linspace(steps[first - 1], steps[first], PARTS + 1).astype(np.int64)

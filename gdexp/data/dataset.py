@@ -96,10 +96,10 @@ class Reading:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows less `shift`, which keeps the digits of a spread that is small beside its mean."""
         for X, y in self._table.read():
-            rows = np.column_stack([X, y])
+            rows = side_by_side(X, y)
             if self._shifted and self._rows == 0 and len(X):
                 self.shift = X[0].copy()
-            self._digest.update(rows.astype("<f8").tobytes())
+            self._digest.update(np.ascontiguousarray(rows, dtype="<f8").data)
             self._keep(X, y)
             self._sample(rows)
             with np.errstate(over="ignore"):  # the problem refuses what is not finite
@@ -124,6 +124,16 @@ class Reading:
     def sha256(self) -> str:
         """The fingerprint of the names and of every number read."""
         return self._digest.hexdigest()
+
+
+def side_by_side(X: Array, y: Array) -> Array:
+    """Return [X, y] as one array: the one that both are views of, if there is such a one, else a copy."""
+    whole = y.base
+    if isinstance(whole, np.ndarray) and whole.ndim == 2:
+        parts = (whole[:, :-1], whole[:, -1])
+        if all(mine.__array_interface__ == its.__array_interface__ for mine, its in zip((X, y), parts, strict=True)):
+            return whole
+    return np.column_stack([X, y])
 
 
 @dataclass(frozen=True)

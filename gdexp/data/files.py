@@ -13,13 +13,14 @@ import numpy as np
 
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array, Chunk
+from gdexp.core.threads import ahead
 
 # pyarrow is imported where it is used: it takes longer to import than everything else that a run needs.
 
 CSV_BLOCK = 2**20
 """Bytes of a CSV file that are parsed at once: no row may be longer."""
-PARQUET_ROWS, PARQUET_BUFFER = 2**15, 2**20
-"""Rows of a Parquet file that are decoded at once, and bytes of a column that are read at once."""
+PARQUET_NUMBERS, PARQUET_BUFFER = 2**18, 2**20
+"""Numbers of a Parquet file that are decoded at once, and bytes of a column that are read at once."""
 
 
 def column_names(path: str) -> list[str]:
@@ -38,16 +39,20 @@ def column_names(path: str) -> list[str]:
 
 def read(path: str, features: Sequence[str], target: str) -> Iterator[Chunk]:
     """Yield all rows in their order; raises DataError at the first value that is not a finite number."""
-    names, row = [*features, target], 1
-    batches = _parquet_batches(path, names) if _is_parquet(path) else _csv_batches(path, names)
     with _reading(path):
-        for batch in batches:
-            columns = [
-                _numbers(column, f"{path!r}, column {shown(name)}", row, name == target)
-                for name, column in zip(names, batch, strict=True)
-            ]
-            row += len(columns[-1])
-            yield np.column_stack(columns[:-1]), columns[-1]
+        for rows in ahead(_rows(path, [*features, target])):
+            yield rows[:, :-1], rows[:, -1]
+
+
+def _rows(path: str, names: list[str]) -> Iterator[Array]:
+    """Yield the rows of each batch as one array, a column for each name, the target last."""
+    read = 0
+    for batch in _parquet_batches(path, names) if _is_parquet(path) else _csv_batches(path, names):
+        rows = np.empty((len(batch[0]), len(names)))
+        for i, (name, column) in enumerate(zip(names, batch, strict=True)):
+            rows[:, i] = _numbers(column, f"{path!r}, column {shown(name)}", read + 1, name == names[-1])
+        read += len(rows)
+        yield rows
 
 
 def shown(value: object, longest: int = 60) -> str:
@@ -147,7 +152,7 @@ def _parquet_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
 
     # Without these Arrow holds all of a row group, which may be all of the file.
     with parquet.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
-        for batch in file.iter_batches(PARQUET_ROWS, columns=names):
+        for batch in file.iter_batches(max(PARQUET_NUMBERS // len(names), 1), columns=names):
             yield [batch.column(name) for name in names]
 
 

@@ -64,14 +64,29 @@ def test_a_thousand_iterations_are_the_default(seven_cars: LeastSquares) -> None
     assert descend(seven_cars, lr=0.01, start=zero(seven_cars)).steps == 1000
 
 
-@each_engine
-def test_a_longer_descent_begins_with_the_shorter_one_to_the_last_bit(seven_cars: LeastSquares, engine: str) -> None:
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+@pytest.mark.parametrize("steps", [1, 63, 64, 100, 1023, 1024, 1025, 2999])
+def test_a_longer_descent_begins_with_the_shorter_one_to_the_last_bit(
+    seven_cars: LeastSquares, engine: str, steps: int
+) -> None:
+    begins_with_the_shorter(seven_cars, engine, 0.02, steps)
+
+
+@pytest.mark.parametrize("d", [0, 2, 6, 7, 30])
+@pytest.mark.parametrize("steps", [1, 64, 77, 1024, 1101])
+def test_the_shorter_descent_is_the_same_for_any_number_of_features(d: int, steps: int) -> None:
+    generator = np.random.default_rng(d)
+    problem = LeastSquares.from_arrays(generator.normal(size=(50, d)), generator.normal(size=50))
+    begins_with_the_shorter(problem, "spectral", 0.4 * max_stable_lr(problem), steps)
+
+
+def begins_with_the_shorter(problem: LeastSquares, engine: str, lr: float, steps: int) -> None:
     short, long = (
-        descend(seven_cars, lr=0.02, start=zero(seven_cars), stopping=Stopping(max_iterations=steps), engine=engine)
-        for steps in (100, 700)
+        descend(problem, lr=lr, start=zero(problem), stopping=Stopping(max_iterations=last), engine=engine)
+        for last in (steps, 3000)
     )
     for name in FIELDS:
-        assert_array_equal(getattr(short, name), getattr(long, name)[:101])
+        assert_array_equal(getattr(short, name), getattr(long, name)[: steps + 1])
 
 
 @given(st.from_type(LeastSquares), st.floats(0.001, 0.999), starts, st.sampled_from(sorted(ENGINES)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from decimal import Decimal, localcontext
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError, LeastSquares, Stopping, Trajectory, descend, max_stable_lr, zero
-from gdexp.core.engines import ENGINES, ITERATIVE_BLOCK, iterative, progress, shrinkage, spectral
+from gdexp.core.engines import ENGINES, ITERATIVE_BLOCK, column_norms, iterative, progress, shrinkage, spectral
 from gdexp.core.factor import Array
 
 each_engine = pytest.mark.parametrize("engine", sorted(ENGINES))
@@ -186,7 +187,7 @@ def test_a_null_mode_does_not_move_the_parameters(engine: str) -> None:
 
 @each_engine
 def test_blocks_are_consecutive_and_begin_with_step_0(seven_cars: LeastSquares, engine: str) -> None:
-    blocks = list(islice(ENGINES[engine](seven_cars, 0.01, zero(seven_cars)), 5))
+    blocks = list(islice(ENGINES[engine](seven_cars, 0.01, zero(seven_cars), math.inf), 5))
     assert_array_equal(np.concatenate([block.steps for block in blocks]), np.arange(sum(len(b.steps) for b in blocks)))
     for block in blocks:
         b = len(block.steps)
@@ -200,10 +201,26 @@ def test_a_block_of_many_parameters_stays_small() -> None:
         assert block.parameters.size <= 2**18
 
 
+def test_steps_beyond_the_horizon_are_not_computed_but_for_a_few(seven_cars: LeastSquares) -> None:
+    assert len(next(spectral(seven_cars, 0.01, zero(seven_cars), 100)).steps) == 128
+    *_, last = islice(spectral(seven_cars, 0.01, zero(seven_cars), 5000), 3)
+    assert last.steps[-1] == 5055
+
+
+@given(st.lists(st.lists(st.floats(-1e300, 1e300), min_size=3, max_size=3), min_size=1, max_size=20))
+def test_the_norm_of_a_column_is_right_for_numbers_of_any_size(columns: list[list[float]]) -> None:
+    vectors = np.array(columns).T
+    assert_allclose(column_norms(vectors), [math.hypot(*column) for column in columns], rtol=1e-15)
+
+
+def test_the_norm_of_a_column_that_is_not_finite_is_not() -> None:
+    assert_array_equal(column_norms(np.array([[np.inf, np.nan, 0.0], [1.0, 1.0, 0.0]])), [np.inf, np.nan, 0.0])
+
+
 @each_engine
 def test_an_engine_leaves_the_callers_treatment_of_overflow_alone(seven_cars: LeastSquares, engine: str) -> None:
     before = np.geterr()
-    blocks = ENGINES[engine](seven_cars, 0.01, zero(seven_cars))
+    blocks = ENGINES[engine](seven_cars, 0.01, zero(seven_cars), math.inf)
     next(blocks)
     assert np.geterr() == before
 

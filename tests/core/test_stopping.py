@@ -25,7 +25,7 @@ unit_problem = LeastSquares.from_arrays(np.empty((1, 0)), [1.0])
 def recorded(mse: Array, norms: Array, parameters: Array, sizes: Sequence[int]) -> Callable[..., Iterator[Block]]:
     """Return an engine that yields the given steps in blocks of the given sizes, then one block of the rest."""
 
-    def engine(problem: LeastSquares, lr: float, start: Array) -> Iterator[Block]:  # noqa: ARG001
+    def engine(problem: LeastSquares, lr: float, start: Array, horizon: float) -> Iterator[Block]:  # noqa: ARG001
         steps = np.arange(len(mse))
         edges = [0, *(edge for edge in np.cumsum(sizes) if edge < len(mse)), len(mse)]
         for first, last in pairwise(edges):

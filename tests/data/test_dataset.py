@@ -1,3 +1,5 @@
+import hashlib
+import json
 from collections.abc import Callable
 from random import Random
 
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from gdexp.core import DataError, LeastSquares, ParameterError, descend, zero
 from gdexp.data import DATASETS, SCALINGS, Source, dataset, dataset_class, load
-from gdexp.data.dataset import SAMPLE_ROWS
+from gdexp.data.dataset import SAMPLE_ROWS, side_by_side
 
 SourceOf = Callable[..., Source]
 
@@ -54,6 +56,28 @@ def test_the_fingerprint_is_of_every_number_and_name(source_of: SourceOf) -> Non
     assert load(source_of(DATA[::-1])).sha256 != fingerprint
     assert load(source_of(DATA, names=("a", "b"))).sha256 != fingerprint
     assert load(source_of(DATA, names=("a\0b", "c"))).sha256 != load(source_of(DATA, names=("a", "b\0c"))).sha256
+
+
+def test_views_of_one_table_are_put_side_by_side_without_a_copy() -> None:
+    rows = np.zeros((4, 3))
+    assert side_by_side(rows[:, :-1], rows[:, -1]) is rows
+
+
+def test_whatever_arrays_hold_the_columns_they_are_put_side_by_side() -> None:
+    rows = np.arange(12.0).reshape(4, 3)
+    expected = rows.tolist()
+    assert side_by_side(rows[:, :-1].copy(), rows[:, -1].copy()).tolist() == expected
+    assert side_by_side(rows[:, :-1], rows[:, -1].copy()).tolist() == expected
+    assert side_by_side(rows[:, 1:], rows[:, 0]).tolist() == [[1, 2, 0], [4, 5, 3], [7, 8, 6], [10, 11, 9]]
+    assert side_by_side(rows[::2, :-1], rows[::2, -1]).tolist() == expected[::2]
+    assert side_by_side(rows[:2, :-1], rows[2:, -1]).tolist() == [[0, 1, 8], [3, 4, 11]]
+    assert side_by_side(rows[:, :1], rows[:, 2]).tolist() == [[0, 2], [3, 5], [6, 8], [9, 11]]
+
+
+def test_the_fingerprint_is_the_hash_of_names_and_rows(source_of: SourceOf) -> None:
+    named = hashlib.sha256(json.dumps(["x1", "x2", "y"]).encode())
+    named.update(np.array(DATA).astype("<f8").tobytes())
+    assert load(source_of(DATA)).sha256 == named.hexdigest()
 
 
 def test_scaling_does_not_change_the_fingerprint_or_the_sample(source_of: SourceOf) -> None:

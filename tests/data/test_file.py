@@ -1,5 +1,6 @@
 import datetime
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ finite = st.floats(-1e300, 1e300)
 def test_the_size_of_the_blocks_changes_nothing(data: list[tuple[float, float]], block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "CSV_BLOCK", block)
-        patch.setattr(files, "PARQUET_ROWS", 1 + block % 7)
+        patch.setattr(files, "PARQUET_NUMBERS", 2 * (1 + block % 7))
         assert rows(csv_file("x,y\n" + "".join(f"{x!r},{y!r}\n" for x, y in data))) == [list(row) for row in data]
         x, y = zip(*data, strict=True)
         assert rows(parquet_file({"x": x, "y": y})) == [list(row) for row in data]
@@ -288,7 +289,7 @@ def test_what_a_file_holds_is_shown_in_one_short_line() -> None:
 
 def test_a_fault_behind_many_blocks_is_named_by_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "CSV_BLOCK", 64)
-    monkeypatch.setattr(files, "PARQUET_ROWS", 10)
+    monkeypatch.setattr(files, "PARQUET_NUMBERS", 20)
     assert "column 'x', data row 1001: 'z' is" in fault(csv_file("x,y\n" + "1,2\n" * 1000 + "z,2\n"))
     assert "data row 1001: 2 values are needed" in fault(csv_file("x,y\n" + "1,2\n" * 1000 + "1\n"))
     assert "column 'x', data row 1001: the" in fault(parquet_file({"x": [1] * 1000 + [None], "y": [1] * 1001}))
@@ -374,3 +375,18 @@ def test_a_file_that_vanishes_or_may_not_be_read_is_named(monkeypatch: pytest.Mo
         fault(source)
         == "'d.csv' cannot be read as CSV ('Permission denied'). Check that the file is whole and may be read."
     )
+
+
+@pytest.mark.parametrize("write", [csv_file, parquet_file])
+def test_no_thread_is_left_where_a_file_is_not_read_to_its_end(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "CSV_BLOCK", 64)
+    monkeypatch.setattr(files, "PARQUET_NUMBERS", 20)
+    before = threading.active_count()
+    chunks = write("x,y\n" + "1,2\n" * 1000 if write is csv_file else {"x": [1] * 1000, "y": [2] * 1000}).table().read()
+    for _ in range(5):
+        next(chunks)
+    assert threading.active_count() > before
+    chunks.close()
+    assert threading.active_count() == before
+    assert "data row 1001" in fault(csv_file("x,y\n" + "1,2\n" * 1000 + "z,2\n"))
+    assert threading.active_count() == before

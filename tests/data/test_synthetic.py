@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdexp.core import ParameterError
-from gdexp.core.factor import CHUNK_ROWS
 from gdexp.data import load
-from gdexp.data.datasets.synthetic import Synthetic
+from gdexp.data.datasets.synthetic import DRAWN_ROWS, Synthetic
 
 
 @given(
@@ -22,7 +21,7 @@ def test_the_spectrum_is_what_was_asked_for(d: int, spare: int, condition_number
 
 
 def test_the_spectrum_holds_for_rows_of_several_chunks_and_a_very_large_condition_number() -> None:
-    eigenvalues = load(Synthetic(n=3 * CHUNK_ROWS + 1, condition_number=1e16)).problem.spectrum.eigenvalues
+    eigenvalues = load(Synthetic(n=3 * DRAWN_ROWS + 1, condition_number=1e16)).problem.spectrum.eigenvalues
     assert eigenvalues == pytest.approx(2 * 1e16 ** (-np.arange(6) / 5), rel=1e-8)
 
 
@@ -45,7 +44,7 @@ def test_noise_changes_the_target_alone() -> None:
 
 
 def test_every_reading_with_the_same_seed_gives_the_same_rows() -> None:
-    table, again = Synthetic(n=CHUNK_ROWS + 10).table(), Synthetic(n=CHUNK_ROWS + 10).table()
+    table, again = Synthetic(n=DRAWN_ROWS + 10).table(), Synthetic(n=DRAWN_ROWS + 10).table()
     for chunks in zip(table.read(), table.read(), again.read(), strict=True):
         rows = [np.column_stack(chunk) for chunk in chunks]
         assert (rows[0] == rows[1]).all()

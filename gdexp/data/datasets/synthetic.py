@@ -10,10 +10,12 @@ import numpy as np
 
 from gdexp.core.checks import number, whole_number
 from gdexp.core.errors import ParameterError
-from gdexp.core.factor import CHUNK_ROWS, Array, Chunk
+from gdexp.core.factor import Array, Chunk
 from gdexp.core.problem import LeastSquares
 from gdexp.data.source import Source, Table
 
+DRAWN_ROWS = 4096
+"""Rows drawn at once."""
 LARGEST_CONDITION_NUMBER = 1e20
 """Beyond it, rounding of the data changes the smallest eigenvalue in its sixth digit and soon makes it null."""
 
@@ -72,6 +74,6 @@ class Synthetic(Source):
     def _drawn(self, generator: np.random.Generator) -> Iterator[Chunk]:
         """Yield standard normal features and errors, the same ones each time: `generator` stays where it is."""
         generator = deepcopy(generator)
-        for first in range(0, self.n, CHUNK_ROWS):
-            rows = generator.standard_normal((min(CHUNK_ROWS, self.n - first), self.d + 1))
+        for first in range(0, self.n, DRAWN_ROWS):
+            rows = generator.standard_normal((min(DRAWN_ROWS, self.n - first), self.d + 1))
             yield rows[:, :-1], rows[:, -1]

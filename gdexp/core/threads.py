@@ -1,0 +1,55 @@
+"""Work on many items at once by threads: NumPy, LAPACK, Arrow and hashes run without the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from typing import TypeVar, cast
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+DRAWN_AHEAD = 2
+"""Items that `ahead` holds ready."""
+
+
+def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield function(item) for each of `items`, in their order, computed by a thread on each core.
+
+    Items are drawn in the caller's thread, no more of them ahead than keep the threads busy. A single item is
+    computed there, too: no thread is worth its start. What an item or its computation raises is raised here.
+    """
+    items = iter(items)
+    first = list(islice(items, 2))
+    if len(first) < 2:
+        yield from map(function, first)
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        pending: deque[Future[Result]] = deque()
+        for item in chain(first, items):
+            pending.append(pool.submit(function, item))
+            if len(pending) > cores:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield `items`, the next two of which another thread draws while one is in use.
+
+    What drawing an item raises is raised here, after the items before it. Fewer than three items start no thread.
+    """
+    end = object()
+    first = list(islice(items, DRAWN_AHEAD))
+    yield from first
+    if len(first) < DRAWN_AHEAD:
+        return
+    with ThreadPoolExecutor(1) as thread:
+        pending = deque(thread.submit(next, items, end) for _ in range(DRAWN_AHEAD))
+        while (item := pending.popleft().result()) is not end:
+            pending.append(thread.submit(next, items, end))
+            yield cast("Item", item)
