@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
 
@@ -19,9 +18,10 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from PIL import Image
 
 from gdexp.core.checks import choice
+from gdexp.plots.lettering import LetteringRenderer
+from gdexp.plots.png import encoded, with_palette
 from gdexp.plots.settings import FORMATS
 from gdexp.plots.style import CAPTION_SIZE, GREY, STYLE, TITLE_SIZE
 from gdexp.plots.text import plain, wrapped
@@ -76,10 +76,7 @@ class Sheet(Figure):
             super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        canvas: Any = FigureCanvasAgg(self)
-        canvas.print_png(buffer)
-        return buffer.getvalue()
+        return _png(self)
 
 
 def drawn(draw: Callable[Parameters, Sheet]) -> Callable[Parameters, Figure]:
@@ -141,11 +138,15 @@ def write(figure: Figure, path: Path | str, colors: int | None = None) -> None:
             canvas = FigureCanvasPdf(figure)
             canvas.print_pdf(path, metadata={"CreationDate": None})
         else:
-            canvas = FigureCanvasAgg(figure)
-            if colors is None:
-                canvas.print_png(path)
-            else:
-                canvas.draw()
-                image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-                image.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True, dpi=(dpi, dpi))
+            Path(path).write_bytes(_png(figure, colors))
     figure.dpi = dpi  # SVG and PDF leave it at 72
+
+
+def _png(figure: Figure, colors: int | None = None) -> bytes:
+    FigureCanvasAgg(figure)
+    width, height = figure.bbox.size
+    renderer = LetteringRenderer(width, height, figure.dpi)  # type: ignore[no-untyped-call]
+    with matplotlib.rc_context(STYLE):
+        figure.draw(renderer)
+    pixels = np.asarray(renderer.buffer_rgba())  # type: ignore[no-untyped-call]
+    return encoded(pixels, figure.dpi) if colors is None else with_palette(pixels, figure.dpi, colors)

@@ -10,6 +10,7 @@ from gdexp.core.descent import TARGET_GAP, Trajectory
 from gdexp.core.factor import Array
 from gdexp.core.theory import Theory
 from gdexp.plots.canvas import Sheet, drawn
+from gdexp.plots.fixed_ticks import fix_ticks
 from gdexp.plots.labels import STEP, squared
 from gdexp.plots.style import BLACK, BLUE, GREEN, GREY, VERMILION
 from gdexp.plots.text import short
@@ -36,6 +37,8 @@ def loss_curve(
     left.set(xlabel=STEP, ylabel=squared("MSE", unit))
     _draw_gap(right, trajectory, theory)
     right.set(xlabel=STEP, ylabel=squared("MSE above its minimum", unit, inches=2.6))
+    fix_ticks(left)
+    fix_ticks(right)
     return sheet
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
@@ -28,7 +29,14 @@ MOST_NAMED = 10
 """Up to so many runs each is named in the legend, and so many values each have a colour of their own."""
 CEILING = 100.0
 """Curves are drawn up to this many times the initial gap."""
+MANY_RUNS = 60
+"""More runs are drawn as thinner lines, all at once."""
+STRETCHES, FEWER_STRETCHES = 120, 60
+"""In how many stretches the curves of few and of many runs are thinned."""
 STROKES: tuple[Stroke, ...] = ("-", "--", ":", "-.")
+
+Curve: TypeAlias = tuple[Array, Array]
+"""Steps and relative gaps."""
 
 
 @drawn
@@ -40,13 +48,15 @@ def curves(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = "", c
     sheet = Sheet(9.5, 4.8, title or "Loss curves", caption)
     part = sheet.laid_out()
     panel = part.subplots()
-    logarithmic = spans_decades(sweep)
+    seen = [_visible(run) for run in sweep]
+    lengths = [steps[-1] for steps, _ in seen]
+    logarithmic = spans_decades(sweep, lengths)
     if len(sweep) <= MOST_NAMED:
-        _draw_named(part, panel, sweep, logarithmic)
+        _draw_named(part, panel, sweep, seen, logarithmic)
     else:
-        _draw_coloured(part, panel, sweep, [Swept.of(name, sweep) for name in axes], logarithmic)
+        _draw_coloured(part, panel, sweep, seen, [Swept.of(name, sweep) for name in axes], logarithmic)
     finish(panel, sweep, bottom)
-    step_range(panel, max(_visible(run)[0][-1] for run in sweep), logarithmic)
+    step_range(panel, max(lengths), logarithmic)
     return sheet
 
 
@@ -65,32 +75,42 @@ def visible(relative: Array) -> int:
     return int(beyond[0]) + 1 if len(beyond) else len(relative)
 
 
-def _visible(run: SweepRun) -> tuple[Array, Array]:
+def _visible(run: SweepRun) -> Curve:
     relative = relative_gaps(run)
     end = visible(relative)
     return np.asarray(run.step, dtype=float)[:end], relative[:end]
 
 
-def spans_decades(sweep: Sequence[SweepRun]) -> bool:
-    """Return whether some runs are so much slower than others that a linear axis would hide the fast ones."""
+def last_steps(sweep: Sequence[SweepRun]) -> list[float]:
+    """Return the last step of each run that is drawn."""
+    return [_visible(run)[0][-1] for run in sweep]
+
+
+def spans_decades(sweep: Sequence[SweepRun], lengths: Sequence[float]) -> bool:
+    """Return whether some runs are so much slower than others that a linear axis would hide the fast ones.
+
+    `lengths` are their last steps that are drawn.
+    """
     rates = [run.lr for run in sweep]
-    lengths = [max(_visible(run)[0][-1], 1.0) for run in sweep if not run.diverged] or [1.0]
-    return max(rates) >= 10 * min(rates) or max(lengths) >= 10 * min(lengths)
+    ends = [max(length, 1.0) for run, length in zip(sweep, lengths, strict=True) if not run.diverged] or [1.0]
+    return max(rates) >= 10 * min(rates) or max(ends) >= 10 * min(ends)
 
 
-def _draw(panel: Axes, run: SweepRun, logarithmic: bool, **style: Any) -> Line2D:
-    steps, relative = _visible(run)
-    shown = kept(relative, stretches=120, logarithmic=logarithmic)
-    (line,) = panel.plot(steps[shown], relative[shown], **style)
-    return line
+def _thinned(curve: Curve, logarithmic: bool, stretches: int = STRETCHES) -> Curve:
+    steps, relative = curve
+    shown = kept(relative, stretches=stretches, logarithmic=logarithmic)
+    return steps[shown], relative[shown]
 
 
-def _draw_named(part: SubFigure, panel: Axes, sweep: Sequence[SweepRun], logarithmic: bool) -> None:
+def _draw_named(
+    part: SubFigure, panel: Axes, sweep: Sequence[SweepRun], seen: Sequence[Curve], logarithmic: bool
+) -> None:
     """Draw each run in a style of its own and name them in the order in which the curves end."""
     lines = []
-    for rank, (run, series) in enumerate(zip(sweep, SERIES, strict=False)):
+    for rank, (run, curve, series) in enumerate(zip(sweep, seen, SERIES, strict=False)):
         style = _style(series) | {"markevery": (0.02 + 0.012 * rank, 0.13), "markersize": 4.5}
-        lines.append((_draw(panel, run, logarithmic, **style), run))
+        (line,) = panel.plot(*_thinned(curve, logarithmic), **style)
+        lines.append((line, run))
     lines.sort(key=lambda drawn_run: np.inf if drawn_run[1].diverged else drawn_run[1].relative_gap, reverse=True)
     names = [plain(shorten(run.name, 40)) + " (diverged)" * run.diverged for _, run in lines]
     part.legend([line for line, _ in lines], names, loc="outside right upper")
@@ -101,16 +121,25 @@ def _style(series: Series) -> dict[str, Any]:
 
 
 def _draw_coloured(
-    part: SubFigure, panel: Axes, sweep: Sequence[SweepRun], axes: Sequence[Swept], logarithmic: bool
+    part: SubFigure,
+    panel: Axes,
+    sweep: Sequence[SweepRun],
+    seen: Sequence[Curve],
+    axes: Sequence[Swept],
+    logarithmic: bool,
 ) -> None:
     """Colour the runs by the first axis of numbers, and tell the values of another axis by the stroke."""
     color = color_axis(axes)
     stroke = shape_axis(axes, color)
     mappable, places = colors_of(color, len(sweep))
-    thin = 1.1 if len(sweep) <= 60 else 0.7
-    for rank, run in enumerate(sweep):
-        shape = STROKES[stroke.index[rank]] if stroke else "-"
-        _draw(panel, run, logarithmic, color=mappable.to_rgba(places[rank]), linestyle=shape, linewidth=thin)
+    shapes = [STROKES[i] for i in stroke.index] if stroke else ["-"] * len(sweep)
+    colors = mappable.to_rgba(places)
+    if len(sweep) <= MANY_RUNS:
+        for curve, color_of_run, shape in zip(seen, colors, shapes, strict=True):
+            panel.plot(*_thinned(curve, logarithmic), color=tuple(color_of_run), linestyle=shape, linewidth=1.1)
+    else:
+        lines = [np.column_stack(_thinned(curve, logarithmic, FEWER_STRETCHES)) for curve in seen]
+        panel.add_collection(LineCollection(lines, colors=colors, linestyles=shapes, linewidths=0.7), autolim=False)
     if color is not None:
         name_colors(part, panel, mappable, color, sweep)
     if stroke is not None:

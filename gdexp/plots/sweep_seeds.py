@@ -13,7 +13,7 @@ from gdexp.core.factor import Array
 from gdexp.plots.canvas import Sheet, drawn
 from gdexp.plots.style import SERIES
 from gdexp.plots.sweep_axes import MOST_GROUPS, Group, combinations
-from gdexp.plots.sweep_curves import finish, lowest_gap, relative_gaps, spans_decades, step_range, visible
+from gdexp.plots.sweep_curves import finish, last_steps, lowest_gap, relative_gaps, spans_decades, step_range, visible
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import plain
 from gdexp.plots.thinning import kept
@@ -39,7 +39,7 @@ def seed_band(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = ""
     sheet = Sheet(9.5, 4.8, title or "Gap over the seeds", f"{note} {caption}".strip())
     part = sheet.laid_out()
     panel = part.subplots()
-    logarithmic = spans_decades(runs)
+    logarithmic = spans_decades(runs, last_steps(runs))
     lines, names, last = [], [], 0.0
     for rank, group in enumerate(shown):
         steps, quartiles = over_seeds([sweep[i] for i in group.members], logarithmic)

@@ -47,6 +47,7 @@ def wrapped(text: str, size: float, inches: float) -> list[str]:
         letters = max(8, int(0.95 * letters))
 
 
+@lru_cache(maxsize=1000)
 def width(text: str, size: float) -> float:
     """Return how wide `text`, one line, is in letters of `size` points, in inches."""
     font = get_font(findfont(FontProperties(family=FONT)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gdexp.core import Trajectory
 from gdexp.core.factor import Array
@@ -23,7 +25,9 @@ def write_trajectory(path: Path, trajectory: Trajectory, names: Sequence[str]) -
         "gradient_norm": trajectory.gradient_norm,
     }
     columns |= {f"parameter_{name}": trajectory.parameters[:, i] for i, name in enumerate(names)}
-    parquet.write_table(pa.table(columns), path)
+    table = pa.table({name: _arrow(values) for name, values in columns.items()})
+    # Hardly a value comes twice, and nobody filters by them: dictionaries and statistics would only cost.
+    parquet.write_table(table, path, use_dictionary=False, write_statistics=False)
 
 
 def read_columns(path: Path, names: Sequence[str] | None) -> dict[str, Array]:
@@ -31,5 +35,16 @@ def read_columns(path: Path, names: Sequence[str] | None) -> dict[str, Array]:
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        table = file.read(columns=None if names is None else list(names))
-    return {name: table[name].to_numpy() for name in table.column_names}
+        # To hand so few values to threads takes longer than to read them.
+        table = file.read(columns=None if names is None else list(names), use_threads=False)
+    # Unlike to_numpy this imports no pandas.
+    columns: dict[str, Any] = {name: np.from_dlpack(table[name].combine_chunks()) for name in table.column_names}
+    return columns
+
+
+def _arrow(values: NDArray[Any]) -> Any:
+    """Return `values`, shape (n,), as they are; pyarrow.array would import pandas, which takes half a second."""
+    import pyarrow as pa
+
+    data = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(data.dtype), len(data), [None, pa.py_buffer(data)])
