@@ -53,9 +53,11 @@ ui: install ## the MLflow UI on the same store, on this machine only
 	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it; another port: make ui PORT=5001)"
 	@MLFLOW_DISABLE_TELEMETRY=true $(VENV)/bin/mlflow ui --backend-store-uri "$(STORE)" --host 127.0.0.1 --port $(PORT)
 
-lock: install ## pin the newest versions that pyproject.toml allows
+lock: install ## pin the newest versions that pyproject.toml allows, and MLflow's schema at its version
 	$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+	@$(MAKE) --no-print-directory install
+	$(VENV)/bin/python -m gdexp.tracking.schema > .schema.sql && mv .schema.sql gdexp/tracking/schema.sql
 	@echo "requirements.lock is new. Next: make test"
 
 clean: ## remove the virtual environment and caches; recorded runs stay

@@ -39,6 +39,7 @@ def record(
     from gdexp.tracking import Tracking, open_store, recorded_run
     from gdexp.tracking.context import environment_text
     from gdexp.tracking.metrics import parameter_names
+    from gdexp.tracking.record import descent_outcome
     from gdexp.tracking.trajectory import write_trajectory
 
     if features is not None and len(features) != problem.p - 1:
@@ -48,13 +49,13 @@ def record(
     names = parameter_names(features or [f"x{i + 1}" for i in range(problem.p - 1)])
     texts = {key: str(value) for key, value in {"lr": lr, **(params or {})}.items()}
     with recorded_run(open_store(settings), name, texts, {}) as run:
-        run.descent(trajectory, known, names, settings)
+        note = f"{outcome(trajectory)}\n\n{stability(known)}"
+        run.outcome(descent_outcome(trajectory, known, names, settings, note=note))
         with run.files() as folder:
             (folder / "environment.txt").write_text(environment_text(), encoding="utf-8")
             write_trajectory(folder / "trajectory.parquet", trajectory, names)
             (folder / "plots").mkdir()
             save(loss_curve(trajectory, known), folder / "plots" / "loss_curve.png")
-        run.note(f"{outcome(trajectory)}\n\n{stability(known)}")
     return run.run_id
 
 

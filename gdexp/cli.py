@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from gdexp.cli_errors import check_options, in_one_line, is_configuration_error
 from gdexp.command import command, fail, refuse_or_fail
 from gdexp.core import GdexpError
+from gdexp.sweep.composition import settings_of
 from gdexp.sweep.logspace import expanded_arguments
-from gdexp.sweep.sweeper import register, settings_of
+from gdexp.sweep.sweeper import register
 from gdexp.terminal import say
 
 PACKAGE = Path(__file__).resolve().parent

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
 
 from gdexp.core import GdexpError, LeastSquares, ParameterError, Stopping, max_stable_lr
 from gdexp.core.checks import choice, near_keys, number, whole_number
@@ -81,7 +84,7 @@ class Config:
         choice("engine", self.engine, ENGINES)
 
     @classmethod
-    def from_mapping(cls, settings: Mapping[str, Any], *, plots: str = "all") -> Config:
+    def from_mapping(cls, settings: Mapping[str, Any], *, plots: str | None = "all") -> Config:
         """Return the configuration that nested `settings` describe, as conf/ and config.yaml write them.
 
         What they leave out keeps its default; `plots` are the figures drawn where `plots.name` is null. Raises
@@ -130,6 +133,10 @@ class Config:
             flat |= {name: typed(inner) for name, inner in group.items()}
         return flat
 
+    def to_yaml(self) -> str:
+        """Return `to_mapping` as YAML."""
+        return "".join(_yaml(json.dumps({key: value})) for key, value in self.to_mapping().items())
+
     def sha256(self, data_sha256: str) -> str:
         """Return the hash of everything that decides the numbers: all but `tracking` and `plots`, and the data."""
         decisive = self.to_mapping() | {"data_sha256": data_sha256}
@@ -146,6 +153,17 @@ class Config:
     def absolute_lr(self, problem: LeastSquares) -> float:
         """Return the learning rate as it multiplies the gradient."""
         return self.lr * max_stable_lr(problem) if self.lr_unit == "limit" else self.lr
+
+
+def overrides_yaml(overrides: Sequence[str]) -> str:
+    """Return what was typed for a run as a YAML list."""
+    return "".join(_yaml(json.dumps([text])) for text in overrides) or "[]\n"
+
+
+@lru_cache(maxsize=1024)
+def _yaml(text: str) -> str:
+    """Return JSON `text` as YAML; the runs of a sweep share most pieces, and writing one takes long."""
+    return str(OmegaConf.to_yaml(json.loads(text)))
 
 
 def typed(value: object) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
 
-from gdexp.config import Config
+from gdexp.config import Config, overrides_yaml
 from gdexp.core import DataError, ParameterError, Theory, Trajectory, descend, theory
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, load
@@ -19,6 +19,7 @@ from gdexp.report.words import caption, decisive, description, stability
 from gdexp.tracking import Store, masked, recorded_run
 from gdexp.tracking.context import environment_text
 from gdexp.tracking.metrics import parameter_names
+from gdexp.tracking.record import Outcome, dataset_input, descent_outcome
 from gdexp.tracking.trajectory import write_trajectory
 
 
@@ -38,10 +39,45 @@ class Plan:
         unit = " x limit" if self.config.lr_unit == "limit" else ""
         return f"{self.config.data.name}, lr={self.config.lr:.6g}{unit}, {self.config.init.name}"
 
+    @cached_property
+    def params(self) -> dict[str, str]:
+        """Every configuration key with its value, as the run records them."""
+        return self.config.params()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run is known by: the hash of everything that decides its numbers."""
+        return {"gdexp.config_hash": self.config.sha256(self.dataset.sha256)}
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each parameter in the store."""
+        return parameter_names(self.dataset.features)
+
     @property
     def remarks(self) -> list[str]:
         """What is to be said before the run: rows that were left out, a learning rate above the limit."""
         return [text for text in (self.dataset.note, "" if self.theory.stable else stability(self.theory)) if text]
+
+    def original(self, trajectory: Trajectory) -> Array | None:
+        """Return the last parameters in the data's own units, shape (p,), None where the data were not scaled."""
+        return self.dataset.scaling.original(trajectory.parameters[-1]) if self.dataset.scaled else None
+
+    def note(self, trajectory: Trajectory) -> str:
+        """Return the run's description in the UI, in Markdown."""
+        return " ".join([description(self.params, trajectory, self.theory), self.dataset.note]).strip()
+
+    def outcome(self, trajectory: Trajectory) -> Outcome:
+        """Return what is recorded of the run besides its files, once it has ended."""
+        return descent_outcome(
+            trajectory,
+            self.theory,
+            self.names,
+            self.config.tracking,
+            original=self.original(trajectory),
+            dataset=dataset_input(self.dataset, self.config.data),
+            note=self.note(trajectory),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,24 +143,24 @@ def execute(
 
     `overrides` are what the user typed, recorded as they are.
     """
-    config, dataset = plan.config, plan.dataset
-    known = {"gdexp.config_hash": config.sha256(dataset.sha256), **(tags or {})}
-    with recorded_run(store, name or plan.name, config.params(), known, parent) as record:
+    config = plan.config
+    with recorded_run(store, name or plan.name, plan.params, {**plan.tags, **(tags or {})}, parent) as record:
         trajectory = descend(
-            dataset.problem, lr=plan.lr, start=plan.start, stopping=config.stopping, engine=config.engine
+            plan.dataset.problem, lr=plan.lr, start=plan.start, stopping=config.stopping, engine=config.engine
         )
-        names = parameter_names(dataset.features)
-        original = dataset.scaling.original(trajectory.parameters[-1]) if dataset.scaled else None
-        record.dataset(dataset, config.data)
-        record.descent(trajectory, plan.theory, names, config.tracking, original)
+        record.outcome(plan.outcome(trajectory))
         with record.files() as folder:
-            (folder / "config.yaml").write_text(masked(OmegaConf.to_yaml(config.to_mapping())), encoding="utf-8")
-            (folder / "overrides.yaml").write_text(masked(OmegaConf.to_yaml(list(overrides))), encoding="utf-8")
-            (folder / "environment.txt").write_text(environment_text(), encoding="utf-8")
-            write_trajectory(folder / "trajectory.parquet", trajectory, names)
-            draw(plan, trajectory, folder / "plots")
-        record.note(" ".join([description(config.params(), trajectory, plan.theory), dataset.note]).strip())
+            write_files(plan, trajectory, overrides, folder)
     return Result(trajectory, record.run_id)
+
+
+def write_files(plan: Plan, trajectory: Trajectory, overrides: Sequence[str], folder: Path) -> None:
+    """Write the run's artifacts into `folder`: what was configured, where it ran, every step, and the figures."""
+    (folder / "config.yaml").write_text(masked(plan.config.to_yaml()), encoding="utf-8")
+    (folder / "overrides.yaml").write_text(masked(overrides_yaml(overrides)), encoding="utf-8")
+    (folder / "environment.txt").write_text(environment_text(), encoding="utf-8")
+    write_trajectory(folder / "trajectory.parquet", trajectory, plan.names)
+    draw(plan, trajectory, folder / "plots")
 
 
 def draw(plan: Plan, trajectory: Trajectory, folder: Path) -> None:
@@ -135,7 +171,7 @@ def draw(plan: Plan, trajectory: Trajectory, folder: Path) -> None:
         theory=plan.theory,
         dataset=plan.dataset,
         title=plan.name,
-        caption=caption(decisive(config.params())),
+        caption=caption(decisive(plan.params)),
     )
     for name, figure in run_figures(config.plots.name or "all", view):
         folder.mkdir(exist_ok=True)

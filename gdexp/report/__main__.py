@@ -84,7 +84,7 @@ def say_findings(reported: Sequence[Reported]) -> None:
 def record(store: Store, sweeps: Sequence[RecordedSweep], folder: Path, name: str) -> None:
     """Keep the files in `folder` with the parent run of each sweep, as its artifacts `name/*`."""
     for sweep in sweeps:
-        store.client.log_artifacts(sweep.parent.run_id, str(folder), name)
+        store.backend.log_artifacts(sweep.parent.run_id, folder, name)
         say(f"recorded on run {sweep.parent.run_id}")
 
 

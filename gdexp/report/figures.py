@@ -13,8 +13,8 @@ from gdexp.tracking.read import RecordedRun, read_trajectories
 
 
 def draw_sweep(store: Store, runs: Sequence[RecordedRun], axes: Sequence[str], folder: Path) -> None:
-    """Write the figures over the finished ones of `runs` into `folder`, unless the runs were told to draw none."""
-    finished = [run for run in runs if run.status == "FINISHED" and run.params.get("plots.name") != "none"]
+    """Write the figures over the finished ones of `runs` into `folder`, which is made if there are any."""
+    finished = [run for run in runs if run.status == "FINISHED"]
     if not finished:
         return
     folder.mkdir()

@@ -27,7 +27,7 @@ from gdexp.report.provenance import provenance
 from gdexp.report.study import Study
 from gdexp.report.words import caption
 from gdexp.tracking import TrackingError
-from gdexp.tracking.read import JOB, RecordedRun, RecordedSweep, artifact, read_trajectory
+from gdexp.tracking.read import RecordedRun, RecordedSweep, artifact, read_trajectory
 
 COUNTS = ("steps", "steps_to_gap", "theory_steps_to_gap")
 COLORS = 256
@@ -100,7 +100,7 @@ def _shown(sweep: RecordedSweep, study: Study, folder: Path, prefix: str) -> lis
             shown.append((f"{wanted.figure}: {why_none(wanted.selector, sweep.runs)}", None))
         for run in chosen:
             suffix = run.params.get("plots.format", "png")
-            path = folder / f"{prefix}{wanted.figure}_{run.tags.get(JOB, '0')}.{suffix}"
+            path = folder / f"{prefix}{wanted.figure}_{run.job}.{suffix}"
             with tempfile.TemporaryDirectory() as fetched:
                 try:
                     shutil.copyfile(artifact(sweep.store, run, f"plots/{wanted.figure}.{suffix}", fetched), path)
@@ -136,7 +136,7 @@ def result_rows(one: Reported) -> list[dict[str, str]]:
     known = {outcome.run.run_id: outcome for outcome in one.outcomes}
     rows = []
     for run in one.sweep.runs:
-        row = {"sweep": one.name, "job": run.tags.get(JOB, "0"), **{axis: run.value(axis) for axis in one.sweep.axes}}
+        row = {"sweep": one.name, "job": str(run.job), **{axis: run.value(axis) for axis in one.sweep.axes}}
         row |= {"status": run.status, "stop_reason": run.tags.get("gdexp.stop_reason", "")}
         row |= {"stable": run.tags.get("gdexp.stable", "")}
         outcome = known.get(run.run_id)

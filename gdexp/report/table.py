@@ -12,6 +12,8 @@ from gdexp.report.words import short
 from gdexp.tracking.read import RecordedRun
 
 COLUMNS = ("stop reason", "stable", "steps", "final MSE", "gap", "steps to 1e-6 gap", "by theory")
+PRINTED_RUNS = 100
+"""Rows that are printed on a terminal."""
 DESCRIBED_RUNS = 30
 """Rows, and runs in an address, that a parent's description has room for."""
 
@@ -42,8 +44,10 @@ def _outcome(run: RecordedRun) -> list[str]:
 
 
 def text_table(runs: Sequence[RecordedRun], axes: Sequence[str]) -> str:
-    """Return the table for a terminal."""
-    return tabulate(rows(runs, axes), header(axes), tablefmt="simple", disable_numparse=True)
+    """Return the table for a terminal, as far as anyone would read it there."""
+    text = tabulate(rows(runs[:PRINTED_RUNS], axes), header(axes), tablefmt="simple", disable_numparse=True)
+    more = len(runs) - PRINTED_RUNS
+    return text if more <= 0 else f"{text}\n... and {more} runs more, which table.csv of the parent run has"
 
 
 def markdown_table(runs: Sequence[RecordedRun], axes: Sequence[str]) -> str:

@@ -22,6 +22,9 @@ from gdexp.tracking.links import sweep_links, ui_hint
 from gdexp.tracking.read import AXES, COMMAND, JOB, RUNS, STUDY, SWEPT, children
 from gdexp.tracking.record import start_run
 
+DRAWN_RUNS = 100
+"""In a sweep of more runs than this no run draws figures of its own unless it is told to."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -58,19 +61,23 @@ def axes_of(jobs: Sequence[Job]) -> list[str]:
     return list(dict.fromkeys(key for job in jobs for key in job.swept))
 
 
-def child_config(settings: Mapping[str, Any]) -> Config:
-    """Return the configuration of a sweep's run, which draws its loss curve only unless it is told otherwise."""
-    return Config.from_mapping(settings, plots="loss_curve")
+def child_config(settings: Mapping[str, Any], runs: int) -> Config:
+    """Return the configuration of one of `runs` runs: of few each draws its loss curve, of many none draws any."""
+    return Config.from_mapping(settings, plots="loss_curve" if runs <= DRAWN_RUNS else "none")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep under way; it goes along with each job, to another process if need be."""
+    """A sweep under way; it goes along with each job, to another process if need be.
+
+    `draws` tells whether figures over its runs are wanted.
+    """
 
     parent_id: str
     tracking: Tracking
     jobs: tuple[Job, ...]
     progress: Progress
+    draws: bool
 
     @property
     def axes(self) -> list[str]:
@@ -78,12 +85,27 @@ class Sweep:
         return axes_of(self.jobs)
 
 
-def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
-    """Check that every run can be carried out, then open the store and record the parent.
+def checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> list[Config]:
+    """Return the configuration of each job after planning its run; raises GdexpError for one that cannot be had.
 
-    `settings` are those of each job. Raises GdexpError before anything is recorded.
+    `settings` are those of each job; `plots.name` stays None where they leave it to the sweep.
     """
-    first = _checked(jobs, settings)
+    configs = []
+    for job, given in zip(jobs, settings, strict=True):
+        try:
+            configs.append(Config.from_mapping(given, plots=None))
+            plan_run(configs[-1])
+        except GdexpError as error:
+            raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
+    return configs
+
+
+def begin(jobs: Sequence[Job], configs: Sequence[Config]) -> Sweep:
+    """Open the store and record the parent of `jobs`, whose `configs` have been checked.
+
+    Raises TrackingError before anything is recorded.
+    """
+    first = configs[0]
     store = open_store(first.tracking)
     axes = axes_of(jobs)
     tags = {AXES: json.dumps(axes), RUNS: str(len(jobs)), COMMAND: typed_command()}
@@ -94,33 +116,27 @@ def begin(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Sweep:
     count = f"{len(jobs)} run{'s' * (len(jobs) != 1)}"
     record = start_run(store, f"sweep of {title} ({count})", tags)
     say(f"{count} over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}")
-    return Sweep(record.run_id, first.tracking, tuple(jobs), Progress(len(jobs), time.time()))
+    if len(jobs) > DRAWN_RUNS and any(config.plots.name is None for config in configs):
+        say(f"More than {DRAWN_RUNS} runs: the sweep's figures are drawn, its runs' own only with plots=loss_curve")
+    draws = any(config.plots.name != "none" for config in configs)
+    return Sweep(record.run_id, first.tracking, tuple(jobs), Progress(len(jobs), time.time()), draws)
 
 
-def _checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> Config:
-    """Return the configuration of the first job, after planning every one of them."""
-    configs = []
-    for job, given in zip(jobs, settings, strict=True):
-        try:
-            configs.append(child_config(given))
-            plan_run(configs[-1])
-        except GdexpError as error:
-            raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
-    return configs[0]
+def child_tags(job: Job) -> dict[str, str]:
+    """Return what a child is tagged with: its place in the sweep and its own values."""
+    return {JOB: str(job.number)} | {f"{SWEPT}{key}": value for key, value in job.swept.items()}
 
 
-def run_child(sweep: Sweep, number: int, settings: Mapping[str, Any]) -> bool:
+def run_child(sweep: Sweep, number: int, config: Config) -> bool:
     """Carry out one job and return whether it finished; a failure is printed and does not stop the others."""
     job = sweep.jobs[number]
     sweep.progress.running(number, job.name)
     try:
-        plan = plan_run(child_config(settings))
+        plan = plan_run(config)
         for remark in plan.remarks:
             say(f"{job.name}: {remark}")
-        tags = {JOB: str(number)} | {f"{SWEPT}{key}": value for key, value in job.swept.items()}
-        result = execute(
-            plan, open_store(sweep.tracking), job.overrides, name=job.name, parent=sweep.parent_id, tags=tags
-        )
+        store = open_store(sweep.tracking)
+        result = execute(plan, store, job.overrides, name=job.name, parent=sweep.parent_id, tags=child_tags(job))
     except Exception as error:
         where = " ".join(getattr(error, "__notes__", []))
         reason = str(error).partition("\n")[0]
@@ -149,10 +165,11 @@ def finish(sweep: Sweep, status: str) -> None:
         with parent.files() as folder:
             write_csv(folder / "table.csv", runs, sweep.axes)
         with parent.files() as folder:
-            if status != "KILLED":
+            if sweep.draws and status != "KILLED":
                 draw_sweep(store, runs, sweep.axes, folder / "plots")
     except Exception as error:
         parent.failed(error)
         raise
     parent.end(status)
+    store.backend.analyze()
     say("\n".join([f"\nTo look: {ui_hint(store)}", *(f"  {label}: {link}" for label, link in links.items())]))

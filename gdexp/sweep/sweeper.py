@@ -16,12 +16,14 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gdexp.config import typed
 from gdexp.core import GdexpError, ParameterError
+from gdexp.sweep.composition import JobConfigs, settings_of
 from gdexp.sweep.logspace import expanded
-from gdexp.sweep.sweep import Sweep, begin, finish, jobs_of, run_child
+from gdexp.sweep.sweep import Sweep, begin, checked, child_config, finish, jobs_of, run_child
+from gdexp.sweep.vectorized import VectorizedLauncher, refuse
 
 
 class CheckedSweeper(Sweeper):
@@ -36,13 +38,17 @@ class CheckedSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Remember what a launcher will need."""
-        self.context, self.job_config = hydra_context, config
+        self.configs = JobConfigs(hydra_context.config_loader.get_search_path())
+        self.context, self.job_config = HydraContext(self.configs, hydra_context.callbacks), config
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Check every job, run them all, and end the process with status 1 where some failed."""
         overrides = self._combinations(arguments)
         jobs = jobs_of(overrides)
-        sweep = begin(jobs, [self._composed(job) for job in overrides])
+        configs = checked(jobs, [self.configs.settings(self.job_config, job) for job in overrides])
+        if self.job_config.hydra.runtime.choices["hydra/launcher"] == "vectorized":
+            refuse(jobs, configs)
+        sweep = begin(jobs, configs)
         status = "KILLED"
         try:
             launcher = Plugins.instance().instantiate_launcher(
@@ -87,29 +93,18 @@ class CheckedSweeper(Sweeper):
                 if key in self.params:
                     raise ParameterError(name, "a key that hydra.sweeper.params does not sweep as well", value)
 
-    def _composed(self, overrides: list[str]) -> dict[str, Any]:
-        job = self.context.config_loader.load_sweep_config(self.job_config, overrides)
-        HydraConfig.instance().set_config(job)
-        return settings_of(job)
-
 
 def run_job(sweep: Sweep, config: DictConfig) -> bool:
     """Carry out the job that Hydra is running; a top-level function, so that launchers can send it to workers."""
-    return run_child(sweep, HydraConfig.get().job.num, settings_of(config))
-
-
-def settings_of(config: DictConfig) -> dict[str, Any]:
-    """Return the settings that Hydra composed as plain values, with the study's name and without Hydra's own part."""
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    settings: dict[str, Any] = OmegaConf.to_container(own, resolve=True)  # type: ignore[assignment]
-    return {**settings, "experiment": HydraConfig.get().runtime.choices.get("experiment")}
+    return run_child(sweep, HydraConfig.get().job.num, child_config(settings_of(config), len(sweep.jobs)))
 
 
 def register() -> None:
-    """Make the sweeper known to Hydra, which takes plugins only from a package called hydra_plugins."""
+    """Make the plugins known to Hydra, which takes them only from a package called hydra_plugins."""
     plugins = Plugins.instance()
-    CheckedSweeper.__module__ = "hydra_plugins.gdexp"
     if importlib.util.find_spec("hydra_plugins") is None:
         sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
     sys.modules["hydra_plugins.gdexp"] = sys.modules[__name__]
-    plugins.register(CheckedSweeper)
+    for plugin in (CheckedSweeper, VectorizedLauncher):
+        plugin.__module__ = "hydra_plugins.gdexp"
+        plugins.register(plugin)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdexp.core.factor import Array
-from gdexp.tracking.read import JOB, RecordedRun, RecordedSweep, find_sweep, read_trajectories
+from gdexp.tracking.read import RecordedRun, RecordedSweep, find_sweep, read_trajectories
 from gdexp.tracking.settings import Tracking
 from gdexp.tracking.store import existing_store
 
@@ -64,7 +64,7 @@ def _runs(sweep: RecordedSweep) -> pd.DataFrame:
         }
         for run in sweep.runs
     ]
-    jobs = pd.Index([_job(run) for run in sweep.runs], name="job")
+    jobs = pd.Index([run.job for run in sweep.runs], name="job")
     frame = pd.DataFrame(rows, index=jobs, columns=None if rows else [*OWN, *sweep.axes])
     texts = dict.fromkeys([*sweep.axes, *(key for run in sweep.runs for key in run.params)])
     frame = frame.assign(**{key: _numbers(frame[key].tolist()) for key in texts if key not in OWN})
@@ -77,16 +77,12 @@ def _trajectories(
     import pandas as pd
 
     lengths = [len(one["step"]) for one in columns]
-    frame: dict[str, Any] = {"job": np.repeat(np.array([_job(run) for run in runs], dtype=int), lengths)}
+    frame: dict[str, Any] = {"job": np.repeat(np.array([run.job for run in runs], dtype=int), lengths)}
     frame |= {axis: np.repeat(_numbers([run.value(axis) for run in runs]), lengths) for axis in axes}
     for name in dict.fromkeys([*STEPWISE, *(name for one in columns for name in one)]):
         missing = [one.get(name, np.full(length, np.nan)) for one, length in zip(columns, lengths, strict=True)]
         frame[name] = np.concatenate(missing) if missing else np.empty(0)
     return pd.DataFrame(frame)
-
-
-def _job(run: RecordedRun) -> int:
-    return int(run.tags.get(JOB, 0))
 
 
 def _numbers(texts: Sequence[str | None]) -> NDArray[Any]:

@@ -85,5 +85,5 @@ def _grouped(store: Store, parent_id: str, axes: Sequence[str]) -> str:
         "useGroupedValuesInCharts": True,
     }
     key = f"gdexp-{parent_id}"
-    store.client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.{key}", json.dumps(view))
+    store.backend.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.{key}", json.dumps(view))
     return f"{ui_address(store)}/#/experiments/{store.experiment_id}/runs?viewStateShareKey={key}&compareRunsMode=CHART"

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
 
 from gdexp.core import Theory, Trajectory
 from gdexp.core.factor import Array
+from gdexp.tracking.backend import Series
 from gdexp.tracking.settings import Tracking
 
-
-@dataclass(frozen=True)
-class Point:
-    """One value of one metric."""
-
-    key: str
-    value: float
-    step: int
+START = np.zeros(1, dtype=np.int64)
 
 
 def parameter_names(features: Sequence[str]) -> list[str]:
@@ -38,20 +34,18 @@ def parameter_names(features: Sequence[str]) -> list[str]:
     return [*names, "bias"]
 
 
-def step_points(trajectory: Trajectory, names: Sequence[str], settings: Tracking) -> Iterator[Point]:
-    """Yield a point for each recorded step: `mse`, and the first `max_parameters` parameters, the bias before all."""
-    steps = [step for step in range(trajectory.steps) if step % settings.every == 0] + [trajectory.steps]
-    columns: list[tuple[str, Array]] = [("mse", trajectory.mse)]
+def step_series(trajectory: Trajectory, names: Sequence[str], settings: Tracking) -> list[Series]:
+    """Return what has a value for each step: `mse`, and the first `max_parameters` parameters, the bias before all."""
+    steps = np.append(np.arange(0, trajectory.steps, settings.every), trajectory.steps)
     shown = [len(names) - 1, *range(len(names) - 1)][: settings.max_parameters]
-    columns += [(f"parameter_{names[i]}", trajectory.parameters[:, i]) for i in shown]
-    for key, values in columns:
-        yield from (Point(key, value, step) for step, value in zip(steps, values[steps].tolist(), strict=True))
+    parameters = [Series(f"parameter_{names[i]}", steps, trajectory.parameters[steps, i]) for i in shown]
+    return [Series("mse", steps, trajectory.mse[steps]), *parameters]
 
 
-def outcome_points(
+def outcome_series(
     trajectory: Trajectory, theory: Theory, names: Sequence[str], original: Array | None
-) -> Iterator[Point]:
-    """Yield the points at step 0: how the run ended, `original` parameters where data were scaled, and the theory."""
+) -> list[Series]:
+    """Return what has a value at step 0 alone: how the run ended, `original` parameters, and the theory."""
     values: dict[str, float | int | None] = {
         "mse_final": trajectory.mse[-1],
         "mse_gap": trajectory.gap[-1],
@@ -63,6 +57,5 @@ def outcome_points(
         values |= {f"original_{name}": value for name, value in zip(names, original, strict=True)}
     values |= {f"theory_{key}": value for key, value in asdict(theory).items()}
     # MLflow would store an infinity as 1.797e308 without a word.
-    yield from (
-        Point(key, float(value), 0) for key, value in values.items() if value is not None and math.isfinite(value)
-    )
+    known = {key: float(value) for key, value in values.items() if value is not None and math.isfinite(value)}
+    return [Series(key, START, np.array([value])) for key, value in known.items()]

@@ -1,4 +1,4 @@
-"""Record one run: everything about it, in few calls."""
+"""Record runs: one as it goes along, or many that have finished."""
 
 from __future__ import annotations
 
@@ -7,25 +7,39 @@ import json
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from gdexp.core import Theory, Trajectory
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, Source
+from gdexp.tracking.backend import DatasetInput, RunRows, Series
 from gdexp.tracking.context import context_tags
-from gdexp.tracking.metrics import Point, outcome_points, step_points
+from gdexp.tracking.metrics import outcome_series, step_series
+from gdexp.tracking.recorded import NOTE, PARENT
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.store import Store
 
-METRICS_AT_ONCE = 1000
-"""MLflow takes so many in one call; more would only fill the memory."""
 PARAM_LENGTH = 6000
 """The longest param that MLflow stores whole."""
 NOTE_LENGTH = 8000
 """The longest tag that MLflow stores whole."""
+NAME_LENGTH = 250
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What is recorded of a run once it has ended: metrics, tags and the dataset."""
+
+    metrics: Sequence[Series]
+    tags: Mapping[str, str]
+    dataset: DatasetInput | None = None
 
 
 @dataclass(frozen=True)
@@ -34,71 +48,21 @@ class RunRecord:
 
     store: Store
     run_id: str
-    started: int = field(default_factory=lambda: int(time.time() * 1000))
+    started: int = field(default_factory=now)
 
-    def params(self, values: Mapping[str, str]) -> None:
-        """Record `values` as params."""
-        from mlflow.entities import Param
-
-        params = [Param(key, _cut(masked(value))) for key, value in values.items()]
-        for first in range(0, len(params), 100):
-            self.store.client.log_batch(self.run_id, params=params[first : first + 100])
-
-    def metrics(self, points: Iterable[Point]) -> None:
-        """Record `points`, all with the time of the run's start, so that none is doubled when it is sent again."""
-        from mlflow.entities import Metric
-
-        remaining = iter(points)
-        while batch := list(islice(remaining, METRICS_AT_ONCE)):
-            metrics = [Metric(point.key, point.value, self.started, point.step) for point in batch]
-            self.store.client.log_batch(self.run_id, metrics=metrics)
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Set `values` as tags."""
-        from mlflow.entities import RunTag
-
-        self.store.client.log_batch(self.run_id, tags=[RunTag(key, masked(value)) for key, value in values.items()])
-
-    def descent(
-        self,
-        trajectory: Trajectory,
-        theory: Theory,
-        names: Sequence[str],
-        settings: Tracking,
-        original: Array | None = None,
-    ) -> None:
-        """Record what descent did, with parameters called `names`; `original` are the last ones in the data's units."""
-        self.metrics(step_points(trajectory, names, settings))
-        self.metrics(outcome_points(trajectory, theory, names, original))
-        self.tags({"gdexp.stop_reason": trajectory.reason.tag, "gdexp.stable": str(theory.stable).lower()})
+    def outcome(self, outcome: Outcome) -> None:
+        """Record what came of the run."""
+        self.store.backend.log(
+            self.run_id, metrics=outcome.metrics, tags=outcome.tags, dataset=outcome.dataset, started=self.started
+        )
 
     def note(self, text: str) -> None:
         """Set the description that the UI shows, in Markdown."""
-        self.tags({"mlflow.note.content": text[:NOTE_LENGTH]})
-
-    def dataset(self, dataset: Dataset, source: Source) -> None:
-        """Record the dataset that was used; MLflow's digest holds 36 characters, so the profile has the whole hash."""
-        from mlflow import entities
-
-        profile = {
-            "sha256": dataset.sha256,
-            "rows": dataset.problem.n,
-            "features": dataset.features,
-            "target": dataset.target,
-            "units": dict(dataset.units),
-        }
-        recorded = entities.Dataset(
-            name=source.name,
-            digest=dataset.sha256[:36],
-            source_type="gdexp",
-            source=json.dumps({"name": source.name, **asdict(source)}),
-            profile=json.dumps(profile),
-        )
-        self.store.client.log_inputs(self.run_id, [entities.DatasetInput(recorded)])
+        self.store.backend.log(self.run_id, tags={NOTE: _note(text)}, started=self.started)
 
     def end(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
-        self.store.client.set_terminated(self.run_id, status=status)
+        self.store.backend.end_run(self.run_id, status)
 
     def failed(self, error: BaseException) -> None:
         """End the run as FAILED, with the traceback of `error` as an artifact; a store that is gone is left alone."""
@@ -115,15 +79,22 @@ class RunRecord:
         """Give an empty folder; what is in it at the end becomes the run's artifacts."""
         with tempfile.TemporaryDirectory(prefix="gdexp-") as folder:
             yield Path(folder)
-            self.store.client.log_artifacts(self.run_id, folder)
+            self.store.backend.log_artifacts(self.run_id, Path(folder))
 
 
-def start_run(store: Store, name: str, tags: Mapping[str, str], parent: str | None = None) -> RunRecord:
-    """Create a run, as a child of the run `parent` where one is given."""
-    of_parent = {"mlflow.parentRunId": parent} if parent else {}
-    known = {key: masked(value) for key, value in {**context_tags(), **tags, **of_parent}.items()}
-    run = store.client.create_run(store.experiment_id, run_name=masked(name)[:250], tags=known)
-    return RunRecord(store, run.info.run_id)
+def start_run(
+    store: Store,
+    name: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+    params: Mapping[str, str] | None = None,
+) -> RunRecord:
+    """Create a run with its params, as a child of the run `parent` where one is given."""
+    started = now()
+    run_id = store.backend.create_run(
+        store.experiment_id, _name(name), _run_tags(tags, parent), _params(params or {}), started
+    )
+    return RunRecord(store, run_id, started)
 
 
 @contextlib.contextmanager
@@ -131,9 +102,8 @@ def recorded_run(
     store: Store, name: str, params: Mapping[str, str], tags: Mapping[str, str], parent: str | None = None
 ) -> Iterator[RunRecord]:
     """Record what happens inside as one run: FINISHED, or FAILED with its traceback, or KILLED by an interrupt."""
-    record = start_run(store, name, tags, parent)
+    record = start_run(store, name, tags, parent, params)
     try:
-        record.params(params)
         yield record
     except KeyboardInterrupt:
         record.end("KILLED")
@@ -144,7 +114,90 @@ def recorded_run(
     record.end("FINISHED")
 
 
-def _cut(text: str) -> str:
-    """Return `text` as it fits into a param, and where it does not, say so at its end."""
+def finished_run(
+    run_id: str,
+    name: str,
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+    outcome: Outcome,
+    *,
+    started: int,
+    parent: str | None = None,
+) -> RunRows:
+    """Return the rows of a run that has finished, for `record_finished`: the same as those of a `recorded_run`.
+
+    `run_id` is one that `reserve_run` gave, `started` in milliseconds since 1970.
+    """
+    known = {**_run_tags(tags, parent), **_masked(outcome.tags)}
+    return RunRows(
+        run_id, _name(name), "FINISHED", started, now(), known, _params(params), outcome.metrics, outcome.dataset
+    )
+
+
+def reserve_run(store: Store) -> tuple[str, Path]:
+    """Return the id of a run for `finished_run`, and an empty folder to write its artifacts to beforehand."""
+    return store.backend.reserve(store.experiment_id)
+
+
+def record_finished(store: Store, runs: Sequence[RunRows]) -> list[str]:
+    """Record `runs` and return their ids; in a SQLite store all of them or none, each under its reserved id."""
+    return store.backend.insert(store.experiment_id, runs)
+
+
+def descent_outcome(
+    trajectory: Trajectory,
+    theory: Theory,
+    names: Sequence[str],
+    settings: Tracking,
+    *,
+    original: Array | None = None,
+    dataset: DatasetInput | None = None,
+    note: str = "",
+) -> Outcome:
+    """Return what descent did, with parameters called `names`; `original` are the last ones in the data's units."""
+    metrics = [*step_series(trajectory, names, settings), *outcome_series(trajectory, theory, names, original)]
+    tags = {"gdexp.stop_reason": trajectory.reason.tag, "gdexp.stable": str(theory.stable).lower()}
+    return Outcome(metrics, tags | ({NOTE: _note(note)} if note else {}), dataset)
+
+
+def dataset_input(dataset: Dataset, source: Source) -> DatasetInput:
+    """Return the dataset as it is recorded; MLflow's digest holds 36 characters, so the profile has the whole hash."""
+    profile = {
+        "sha256": dataset.sha256,
+        "rows": dataset.problem.n,
+        "features": dataset.features,
+        "target": dataset.target,
+        "units": dict(dataset.units),
+    }
+    return DatasetInput(
+        name=source.name,
+        digest=dataset.sha256[:36],
+        source=json.dumps({"name": source.name, **asdict(source)}),
+        profile=json.dumps(profile),
+    )
+
+
+def _name(text: str) -> str:
+    return masked(text)[:NAME_LENGTH]
+
+
+def _note(text: str) -> str:
+    return masked(text[:NOTE_LENGTH])
+
+
+def _masked(values: Mapping[str, str]) -> dict[str, str]:
+    return {key: masked(value) for key, value in values.items()}
+
+
+def _run_tags(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
+    return _masked({**context_tags(), **tags, **({PARENT: parent} if parent else {})})
+
+
+def _params(values: Mapping[str, str]) -> dict[str, str]:
+    """Return `values` as they fit into params, and where one does not, say so at its end."""
     said = " ... (config.yaml has the whole)"
-    return text if len(text) <= PARAM_LENGTH else text[: PARAM_LENGTH - len(said)] + said
+    masks = _masked(values)
+    return {
+        key: text if len(text) <= PARAM_LENGTH else text[: PARAM_LENGTH - len(said)] + said
+        for key, text in masks.items()
+    }

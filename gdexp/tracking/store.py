@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import sqlite3
@@ -13,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from gdexp.tracking.backend import Backend, Experiment
+from gdexp.tracking.client import ClientBackend, import_mlflow, migrate
+from gdexp.tracking.database import create, has_known_schema, mlflow_makes_known_schema
 from gdexp.tracking.errors import TrackingError
 from gdexp.tracking.settings import Tracking, masked
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from gdexp.tracking.sqlite import SqliteBackend, local_path
 
 ANSWER_SECONDS = 9
 """How long a store may take to answer when it is opened."""
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Store:
-    """An open store: `client` speaks to it, `experiment_id` is where runs go; `uri` has its credentials masked."""
+    """An open store: `backend` speaks to it, `experiment_id` is where runs go; `uri` has its credentials masked."""
 
-    client: MlflowClient = field(repr=False)
+    backend: Backend = field(repr=False)
     uri: str
     experiment: str
     experiment_id: str
@@ -53,7 +53,7 @@ def open_store(settings: Tracking) -> Store:
             f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {masked(uri)!r}, "
             "which would be gone with the run"
         )
-    return _answering(uri, lambda: _connect(uri, settings.experiment, path))
+    return _answering(uri, lambda: _opened(uri, path, settings.experiment))
 
 
 @lru_cache(maxsize=4)
@@ -69,13 +69,16 @@ def existing_store(settings: Tracking) -> Store:
             f"nothing is recorded yet: there is no store {masked(uri)}; run `python -m gdexp` first, change to the "
             "folder where it was run, or name another store with --uri"
         )
-    return _answering(uri, lambda: _found(uri, settings.experiment))
+    return _answering(uri, lambda: _found(uri, path, settings.experiment)[0])
 
 
 def _answering(uri: str, connect: Callable[[], Store]) -> Store:
     """Return what `connect` does, with an error of one line where the store at `uri` does not let it."""
-    import_mlflow()
+    path = sqlite_path(uri)
     try:
+        if path is None or not _is_known(uri, path):
+            # Takes seconds that are not the store's.
+            import_mlflow()
         return within(ANSWER_SECONDS, connect)
     except TimeoutError:
         raise TrackingError(
@@ -89,46 +92,37 @@ def _answering(uri: str, connect: Callable[[], Store]) -> Store:
         raise TrackingError(f"the tracking store {masked(uri)} cannot be used: {reason}; see tracking.uri") from error
 
 
-def _found(uri: str, experiment: str) -> Store:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
-    return Store(client, masked(uri), experiment, found.experiment_id if found else "")
+def _is_known(uri: str, path: Path) -> bool:
+    """Tell whether gdexp itself can write what `uri` names; what stands behind a ? is for MLflow to understand."""
+    return "?" not in uri and has_known_schema(path)
 
 
-def _connect(uri: str, experiment: str, sqlite: Path | None) -> Store:
-    from mlflow import MlflowClient
+def _found(uri: str, path: Path | None, experiment: str) -> tuple[Store, Experiment | None]:
+    """Return the store as it is, and its experiment, None where that is missing."""
+    backend: Backend = SqliteBackend(path, masked(uri)) if path and _is_known(uri, path) else ClientBackend(uri)
+    found = backend.find_experiment(experiment)
+    if found and local_path(found.artifact_location) is None:
+        backend = ClientBackend(uri)
+    return Store(backend, masked(uri), experiment, found.experiment_id if found else ""), found
 
-    client = MlflowClient(tracking_uri=uri)
-    found = client.get_experiment_by_name(experiment)
+
+def _opened(uri: str, path: Path | None, experiment: str) -> Store:
+    """Return the store with its experiment, made if need be."""
+    store, found = _found(uri, path, experiment)
     if found is None:
         # Beside the database, not in whatever folder happens to be the working directory.
-        location = str(sqlite.parent / "mlruns" / re.sub(r"[^\w-]", "_", experiment)[:60]) if sqlite else None
+        location = str(path.parent / "mlruns" / re.sub(r"[^\w-]", "_", experiment)[:60]) if path else None
         # Another process may create it between the two calls.
         with contextlib.suppress(Exception):
-            client.create_experiment(experiment, artifact_location=location)
-        found = client.get_experiment_by_name(experiment)
+            store.backend.create_experiment(experiment, location)
+        store, found = _found(uri, path, experiment)
     if found is None:
         raise TrackingError(f"the tracking store {masked(uri)} does not let the experiment {experiment!r} be created")
-    if found.lifecycle_stage != "active":
+    if not found.active:
         raise TrackingError(
             f"the MLflow experiment {experiment!r} is deleted; restore it or choose another tracking.experiment"
         )
-    return Store(client, masked(uri), experiment, found.experiment_id)
-
-
-def import_mlflow() -> None:
-    """Import MLflow, which takes seconds, with its telemetry and chatter switched off."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # MLflow would print the address of every run that ends, with the credentials in it.
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # A server that has gone away is reported within seconds, not after MLflow's default of several minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    import mlflow  # noqa: F401
-
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    return store
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -154,33 +148,25 @@ def make_folder(path: Path) -> None:
 def make_sqlite_store(path: Path) -> None:
     """Make the store at `path` unless it exists, whole or not at all.
 
-    MLflow's first migrations take seconds and break when they are killed or run twice at once, so they run on a
-    draft, which is then linked into place; whoever comes second keeps the first one's.
+    MLflow's first migrations break when they are killed or run twice at once, so a store is made as a draft, which
+    is then linked into place; whoever comes second keeps the first one's.
     """
     if path.exists():
         return
     try:
         with tempfile.TemporaryDirectory(prefix=".mlflow-draft-", dir=path.parent) as folder:
             draft = Path(folder) / path.name
-            _migrate(draft, path.parent / "mlruns")
+            make = create if mlflow_makes_known_schema() else migrate
+            make(draft, path.parent / "mlruns")
+            with contextlib.closing(sqlite3.connect(draft)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
     except OSError as error:
         raise TrackingError(
             f"the folder {str(path.parent)!r} cannot be written ({error.strerror}), so no store can be made there; "
             "change to another folder or set tracking.uri"
         ) from None
-
-
-def _migrate(path: Path, artifacts: Path) -> None:
-    import_mlflow()
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    store = SqlAlchemyStore(f"sqlite:///{path}", str(artifacts))  # type: ignore[no-untyped-call]
-    store.engine.dispose()
 
 
 def within(seconds: float, action: Callable[[], T]) -> T:

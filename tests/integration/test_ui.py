@@ -17,17 +17,7 @@ from tests.integration.server import mlflow_server
 
 MANY = 300
 """Runs of the large sweep: more than an address can name."""
-LARGE_SWEEP = f"""
-from gdexp.sweep.sweep import begin, finish, jobs_of, run_child
-settings = [
-    {{"seed": seed, "init": {{"name": "near_zero"}}, "stopping": {{"max_iterations": 20}}, "plots": {{"name": "none"}}}}
-    for seed in range({MANY})
-]
-sweep = begin(jobs_of([[f"seed={{seed}}"] for seed in range({MANY})]), settings)
-assert all(run_child(sweep, number, given) for number, given in enumerate(settings))
-finish(sweep, "FINISHED")
-"""
-"""A sweep without Hydra, which would take most of the time to compose the same configuration again and again."""
+LARGE_SWEEP = ("-m", "hydra/launcher=vectorized", f"seed=range({MANY})", "init=near_zero", "stopping.max_iterations=20")
 
 # A curve is a visible line that goes somewhere; the page draws some twice, in the same colour.
 CHARTS = """
@@ -123,7 +113,7 @@ def site(browser: Browser, shared_folder: Folder) -> Iterator[Site]:
     with (place / "large.txt").open("w") as faults, mlflow_server(place, *store) as address:
         # The large sweep goes on beside the tests of the small one.
         large = subprocess.Popen(
-            [sys.executable, "-c", LARGE_SWEEP],
+            [sys.executable, "-m", "gdexp", *LARGE_SWEEP],
             cwd=place,
             env=clean_environment(),
             text=True,

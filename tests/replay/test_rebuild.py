@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 from pyarrow import parquet
 
 import gdexp
@@ -96,9 +97,9 @@ def test_a_run_that_diverged_repeats(store: Store) -> None:
 
 def test_nothing_is_recorded_by_a_replay(store: Store) -> None:
     run = recorded(store)
-    before = [found.info.run_id for found in store.client.search_runs([store.experiment_id])]
+    before = [found.info.run_id for found in MlflowClient(store.uri).search_runs([store.experiment_id])]
     replay(store, run)
-    assert [found.info.run_id for found in store.client.search_runs([store.experiment_id])] == before
+    assert [found.info.run_id for found in MlflowClient(store.uri).search_runs([store.experiment_id])] == before
 
 
 def test_one_unit_in_the_last_place_is_a_difference(store: Store) -> None:
@@ -159,7 +160,7 @@ def test_other_steps_and_columns_are_told_in_words(store: Store) -> None:
 
 def test_another_stop_reason_is_a_difference(store: Store) -> None:
     run = recorded(store)
-    store.client.set_tag(run.run_id, "gdexp.stop_reason", "converged")
+    MlflowClient(store.uri).set_tag(run.run_id, "gdexp.stop_reason", "converged")
     result = replay(store, find_run(store, run.run_id))
     assert not result.identical
     assert result.faults == ("the stop reason is max_iterations, converged was recorded",)
@@ -168,7 +169,7 @@ def test_another_stop_reason_is_a_difference(store: Store) -> None:
 @pytest.mark.parametrize("metric", ["mse_final", "mse_gap", "steps"])
 def test_a_metric_that_is_not_the_trajectorys_is_a_difference(store: Store, metric: str) -> None:
     run = recorded(store)
-    store.client.log_metric(run.run_id, metric, 7.5, timestamp=2**42)
+    MlflowClient(store.uri).log_metric(run.run_id, metric, 7.5, timestamp=2**42)
     (fault,) = replay(store, find_run(store, run.run_id)).faults
     assert fault.startswith(f"the record contradicts itself: its {metric} is 7.5, its trajectory ends at ")
 
@@ -242,9 +243,9 @@ def refused(store: Store, run: RecordedRun) -> str:
 def test_a_run_that_did_not_finish_is_refused(store: Store, status: str, why: str) -> None:
     run = recorded(store)
     if status == "RUNNING":
-        store.client.update_run(run.run_id, status)
+        MlflowClient(store.uri).update_run(run.run_id, status)
     else:
-        store.client.set_terminated(run.run_id, status)
+        MlflowClient(store.uri).set_terminated(run.run_id, status)
     told = f"the run {run.run_id} ({run.name}) {why}, so there is no whole record to compare with"
     assert refused(store, run) == told
 
@@ -265,8 +266,8 @@ def test_a_run_made_by_hand_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_of_another_program_is_refused(store: Store) -> None:
-    run_id = store.client.create_run(store.experiment_id).info.run_id
-    store.client.set_terminated(run_id)
+    run_id = MlflowClient(store.uri).create_run(store.experiment_id).info.run_id
+    MlflowClient(store.uri).set_terminated(run_id)
     assert refused(store, find_run(store, run_id)).endswith("was not recorded by gdexp")
 
 

@@ -27,6 +27,12 @@ def test_the_terminal_shows_a_line_for_each_run_and_dashes_for_what_is_absent() 
     assert second.split() == ["0.2", "killed", "yes", "-", "-", "-", "-", "-"]
 
 
+def test_the_terminal_shows_a_hundred_runs_and_says_where_the_others_are() -> None:
+    lines = text_table(RUNS * 60, ["lr"]).splitlines()
+    assert len(lines) == 103
+    assert lines[-1] == "... and 20 runs more, which table.csv of the parent run has"
+
+
 def test_markdown_escapes_what_would_break_a_cell() -> None:
     odd = recorded({"data.path": "a|b.csv"})
     assert "a\\|b.csv" in markdown_table([odd], ["data.path"])

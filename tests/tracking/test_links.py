@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from mlflow import MlflowClient
 
 from gdexp.tracking import Store, Tracking, open_store
 from gdexp.tracking.links import run_link, sweep_links, ui_hint
@@ -29,7 +30,8 @@ def test_the_overlaid_curves_name_runs_metric_and_a_log_axis(store: Store) -> No
 def test_the_grouped_page_finds_its_view_in_the_experiment(store: Store) -> None:
     link = sweep_links(store, "p", ["a"], ["lr", "seed"])["grouped by lr"]
     (key,) = query(link)["viewStateShareKey"]
-    view = json.loads(store.client.get_experiment(store.experiment_id).tags[f"mlflow.sharedViewState.{key}"])
+    tags = MlflowClient(store.uri).get_experiment(store.experiment_id).tags
+    view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
     assert view["searchFilter"] == "tags.`mlflow.parentRunId` = 'p'"
     assert view["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "gdexp.swept.lr"}]
 
@@ -48,6 +50,6 @@ def test_a_local_store_needs_a_ui_first(store: Store) -> None:
 
 
 def test_a_server_is_its_own_ui(store: Store) -> None:
-    server = Store(store.client, "http://host:8080/", "gdexp", "1")
+    server = Store(store.backend, "http://host:8080/", "gdexp", "1")
     assert ui_hint(server) == "open"
     assert run_link(server, "a") == "http://host:8080/#/experiments/1/runs/a"

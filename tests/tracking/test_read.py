@@ -22,8 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def by_hand(store: Store) -> str:
     problem = LeastSquares.from_arrays([[1.0], [2.0], [4.0]], [1.0, 0.0, 3.0])
     trajectory = descend(problem, lr=0.05, start=np.zeros(2), stopping=Stopping(max_iterations=20))
-    uri = str(store.client._tracking_client.tracking_uri)
-    return gdexp.record(problem, trajectory, lr=0.05, features=["weight"], uri=uri)
+    return gdexp.record(problem, trajectory, lr=0.05, features=["weight"], uri=store.uri)
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def test_a_new_store_is_whole_and_leaves_no_draft(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["..", "x" * 500, "/abs"])
 def test_artifacts_stay_beside_the_database_whatever_the_experiment_is_called(tmp_path: Path, name: str) -> None:
     store = open_store(Tracking(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment=name))
-    location = Path(store.client.get_experiment(store.experiment_id).artifact_location)
+    location = Path(MlflowClient(store.uri).get_experiment(store.experiment_id).artifact_location)
     assert location.resolve().parent == tmp_path / "mlruns"
     location.mkdir(parents=True)
 
@@ -61,11 +61,9 @@ def test_processes_that_make_one_store_at_once_all_get_it(tmp_path: Path) -> Non
 
 def test_a_deleted_experiment_is_named(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    store = open_store(Tracking(uri=uri, experiment="first"))
-    store.client.create_experiment("gone", artifact_location=str(tmp_path))
-    found = store.client.get_experiment_by_name("gone")
-    assert found is not None
-    store.client.delete_experiment(found.experiment_id)
+    store = open_store(Tracking(uri=uri, experiment="gone"))
+    MlflowClient(uri).delete_experiment(store.experiment_id)
+    open_store.cache_clear()
     with pytest.raises(TrackingError, match=r"^the MLflow experiment 'gone' is deleted; restore it or choose another"):
         open_store(Tracking(uri=uri, experiment="gone"))
 

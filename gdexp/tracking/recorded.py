@@ -1,0 +1,73 @@
+"""A run as a store has it, and the tags that say what it belongs to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SWEPT = "gdexp.swept."
+"""Prefix of the tags that say what a child's own values are, a tag for each swept key."""
+JOB = "gdexp.job"
+"""The tag with a child's place in its sweep."""
+AXES = "gdexp.axes"
+"""The tag of a sweep's parent that lists the swept keys, as JSON."""
+RUNS = "gdexp.runs"
+"""The tag of a sweep's parent that says how many runs it was to have."""
+STUDY = "gdexp.experiment"
+"""The tag with the study's name, of a sweep's parent or of a run that belongs to no sweep."""
+COMMAND = "gdexp.command"
+"""The tag with what was typed, of a sweep's parent or of a run that belongs to no sweep."""
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+"""The tag with the description that the UI shows, in Markdown."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedData:
+    """The dataset of a run as it was recorded: its SHA-256, how many rows, its columns and their units."""
+
+    name: str
+    sha256: str
+    rows: int
+    features: tuple[str, ...]
+    target: str
+    units: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedRun:
+    """A run as the store has it; `metrics` holds each metric's last value, `data` is None where none was recorded."""
+
+    run_id: str
+    name: str
+    status: str
+    experiment_id: str = field(repr=False)
+    artifact_uri: str = field(repr=False)
+    params: Mapping[str, str] = field(repr=False)
+    metrics: Mapping[str, float] = field(repr=False)
+    tags: Mapping[str, str] = field(repr=False)
+    data: RecordedData | None = field(repr=False)
+
+    @property
+    def job(self) -> int:
+        """The run's place in its sweep, from 0."""
+        return int(self.tags.get(JOB, 0))
+
+    @property
+    def swept(self) -> dict[str, str]:
+        """The values that set this run apart from the others of its sweep, by key."""
+        return {key.removeprefix(SWEPT): value for key, value in self.tags.items() if key.startswith(SWEPT)}
+
+    def value(self, key: str) -> str:
+        """Return the run's value of a swept key: what was typed for it, else what the configuration said."""
+        return self.swept.get(key) or self.params.get(key) or self.params.get(f"{key}.name", "-")
+
+
+def recorded_data(name: str, profile: str | None) -> RecordedData | None:
+    """Return the dataset called `name` that `profile` tells of, None where it is somebody else's."""
+    known = json.loads(profile or "{}")
+    if "sha256" not in known:
+        return None
+    features, units = tuple(known["features"]), known.get("units", {})
+    return RecordedData(name, known["sha256"], known["rows"], features, known["target"], units)
