@@ -1,6 +1,7 @@
 # Everything a user or a developer does, each by one word; `make` or `make help` lists them.
 
 VENV := .venv
+BENCH := .bench
 PORT := 5000
 STUDY_STORE := sqlite:///.experiments/mlflow.db
 STUDIES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
@@ -10,7 +11,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test lint browser experiments ui lock clean
+.PHONY: help install sweep test lint browser bench experiments ui lock clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +44,19 @@ lint: install ## format, lint and strict types only
 browser: ## Chromium for the tests of the UI: Debian's packages
 	@.ci/chromium
 
+bench: $(BENCH)/installed ## time gdexp, its peers and the limits on the same work, for about an hour, and write the report
+	$(BENCH)/bin/python -m experiments.performance
+
+# A virtual environment of its own: the peers are large. Where PyTorch has no such build, the report says so.
+$(BENCH)/installed: requirements.lock pyproject.toml $(wildcard experiments/performance/requirements*.txt)
+	@echo "Installing gdexp and its peers into $(BENCH) with $(PYTHON), once ..."
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r experiments/performance/requirements.txt
+	-@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r experiments/performance/requirements-torch.txt
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
 experiments: install ## run every study in a fresh store and write its report
 	@rm -rf .experiments && mkdir .experiments
 	@printf '%s\n' $(STUDIES) | MLFLOW_TRACKING_URI=$(STUDY_STORE) PYTHON=$(VENV)/bin/python xargs -P 2 -n 1 sh experiments/run
@@ -61,5 +75,5 @@ lock: install ## pin the newest versions that pyproject.toml allows, and MLflow'
 	@echo "requirements.lock is new. Next: make test"
 
 clean: ## remove the virtual environment and caches; recorded runs stay
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots .experiments
+	rm -rf $(VENV) $(BENCH) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .screenshots .experiments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -166,6 +166,8 @@ def write_files(plan: Plan, trajectory: Trajectory, overrides: Sequence[str], fo
 def draw(plan: Plan, trajectory: Trajectory, folder: Path) -> None:
     """Write the figures that the configuration asks for into `folder`."""
     config = plan.config
+    if config.plots.name == "none":
+        return
     view = RunView(
         trajectory=trajectory,
         theory=plan.theory,

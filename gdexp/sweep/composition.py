@@ -61,7 +61,7 @@ class JobConfigs(ConfigLoaderImpl):
             job = self.load_sweep_config(master_config, sweep_overrides)
             HydraConfig.instance().set_config(job)
             return settings_of(job)
-        settings = copy.deepcopy(known)
+        settings = {key: dict(value) if isinstance(value, dict) else value for key, value in known.items()}
         for key, value in values:
             group, _, name = key.rpartition(".")
             (settings[group] if group else settings)[name] = value

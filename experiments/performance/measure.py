@@ -1,0 +1,142 @@
+"""Time contenders for the same work side by side, in this process or in fresh ones."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+Role = Literal["gdexp", "peer", "limit", "reference"]
+
+LONG_SECONDS = 60
+"""A repetition that takes longer is the only one."""
+
+# A process inherits the peak memory of the one that starts it, so a small one stands between the benchmark and a child.
+LAUNCHER = """
+import json, os, sys, time
+started = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+seconds = time.perf_counter() - started
+print()
+print(json.dumps([os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss]))
+"""
+
+
+class UnavailableError(Exception):
+    """A contender or a row that cannot be measured here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a contender measured itself: `seconds`, and `peak` bytes of resident memory where it was a process."""
+
+    seconds: float
+    result: Any = None
+    peak: int | None = None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work. `work` returns a result to be checked, or a Measured; its time is times `scale`."""
+
+    name: str
+    role: Role
+    work: Callable[[], Any]
+    note: str = ""
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The seconds of a contender's repetitions, in order; none where it is `missing`, which says why."""
+
+    name: str
+    role: Role
+    seconds: tuple[float, ...]
+    note: str = ""
+    peak: int | None = None
+    missing: str = ""
+    result: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def median(self) -> float:
+        """The median time in seconds."""
+        return float(np.median(self.seconds))
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The quartiles of the time in seconds."""
+        low, high = np.percentile(self.seconds, [25, 75])
+        return float(low), float(high)
+
+
+def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, Sample]:
+    """Return a sample of each of `contenders`, which take turns (A B C A B C ...); the last result of each is kept.
+
+    Whoever needs more than LONG_SECONDS gets one turn. A contender that raises UnavailableError is missing.
+    """
+    times: dict[str, list[float]] = {one.name: [] for one in contenders}
+    longest: dict[str, float] = {one.name: 0.0 for one in contenders}
+    peaks: dict[str, list[int]] = {one.name: [] for one in contenders}
+    results: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    for turn in range(repetitions):
+        for one in contenders:
+            if one.name in missing or (turn and longest[one.name] > LONG_SECONDS):
+                continue
+            gc.collect()
+            started = time.perf_counter()
+            try:
+                result = one.work()
+            except UnavailableError as error:
+                missing[one.name] = str(error)
+                continue
+            seconds = time.perf_counter() - started
+            longest[one.name] = max(longest[one.name], seconds)
+            measured = result if isinstance(result, Measured) else Measured(seconds, result)
+            times[one.name].append(measured.seconds * one.scale)
+            results[one.name] = measured.result
+            if measured.peak is not None:
+                peaks[one.name].append(measured.peak)
+    return {
+        one.name: Sample(
+            name=one.name,
+            role=one.role,
+            seconds=tuple(times[one.name]),
+            note=one.note,
+            peak=max(peaks[one.name], default=None),
+            missing=missing.get(one.name, ""),
+            result=results.get(one.name),
+        )
+        for one in contenders
+    }
+
+
+def child(arguments: Sequence[str | Path], folder: Path) -> Measured:
+    """Run `python ARGUMENTS` as a fresh process in `folder` and return its time, peak memory and standard output.
+
+    Raises RuntimeError with the end of what it said where it fails.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-c", LAUNCHER, *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    output, _, last = done.stdout.rstrip("\n").rpartition("\n")
+    status, seconds, peak = json.loads(last)
+    if status != 0:
+        said = "\n".join((output + "\n" + done.stderr).strip().splitlines()[-12:])
+        raise RuntimeError(f"a process ended with {status}:\n{said}")
+    return Measured(seconds, output, peak if sys.platform == "darwin" else peak * 1024)
