@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -19,7 +18,8 @@ from gdexp.sweep.composition import JobConfigs
 from gdexp.sweep.sweep import Job, Sweep, child_config, child_tags, run_child
 from gdexp.terminal import say
 from gdexp.tracking import open_store
-from gdexp.tracking.record import finished_run, now, record_finished, reserve_run
+from gdexp.tracking.record import finished_run, now
+from gdexp.tracking.sqlite import SqliteBackend
 
 NUMBERS_AT_ONCE = 2**23
 """How many numbers the trajectories that are held at once may have."""
@@ -49,7 +49,13 @@ class VectorizedLauncher(Launcher):
 
 
 def refuse(jobs: Sequence[Job], configs: Sequence[Config]) -> None:
-    """Raise GdexpError for the first job that cannot be carried out together with others."""
+    """Raise GdexpError for a store that takes runs one by one, or a job that cannot be carried out with others."""
+    store = open_store(configs[0].tracking)
+    if not isinstance(store.backend, SqliteBackend):
+        raise GdexpError(
+            "hydra/launcher=vectorized records many runs at once, which takes a local SQLite store of MLflow's present "
+            f"schema; {store.uri} is none, so leave the launcher out or set tracking.uri"
+        )
     for job, config in zip(jobs, configs, strict=True):
         reasons = {
             f"engine={config.engine}": config.engine != "spectral" and "it descends with engine=spectral",
@@ -111,27 +117,13 @@ def descended(plans: Sequence[Plan]) -> list[Trajectory]:
 
 def record(sweep: Sweep, jobs: Sequence[Job], plans: Sequence[Plan], trajectories: Sequence[Trajectory]) -> None:
     """Record the runs: their files first, then everything else at once, so that none is ever half recorded."""
-    store, started = open_store(sweep.tracking), now()
-    rows, folders = [], []
-    try:
-        for job, plan, trajectory in zip(jobs, plans, trajectories, strict=True):
-            run_id, folder = reserve_run(store)
-            folders.append(folder)
+    store, started, rows = open_store(sweep.tracking), now(), []
+    assert isinstance(store.backend, SqliteBackend)  # `refuse` saw to that
+    with store.backend.reserved(store.experiment_id, len(jobs)) as reserved:
+        for (run_id, folder), job, plan, trajectory in zip(reserved, jobs, plans, trajectories, strict=True):
             write_files(plan, trajectory, job.overrides, folder)
-            tags = {**plan.tags, **child_tags(job)}
+            tags, outcome = {**plan.tags, **child_tags(job)}, plan.outcome(trajectory)
             rows.append(
-                finished_run(
-                    run_id,
-                    job.name,
-                    plan.params,
-                    tags,
-                    plan.outcome(trajectory),
-                    started=started,
-                    parent=sweep.parent_id,
-                )
+                finished_run(run_id, job.name, plan.params, tags, outcome, started=started, parent=sweep.parent_id)
             )
-        record_finished(store, rows)
-    except BaseException:
-        for folder in folders:
-            shutil.rmtree(folder.parent, ignore_errors=True)
-        raise
+        store.backend.insert(store.experiment_id, rows)

@@ -91,12 +91,6 @@ class Backend(Protocol):
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""
 
-    def reserve(self, experiment_id: str) -> tuple[str, Path]:
-        """Return the id of a run that is to be inserted, and an empty folder for its artifacts."""
-
-    def insert(self, experiment_id: str, runs: Sequence[RunRows]) -> list[str]:
-        """Record runs of reserved ids whose artifacts are in their folders, and return the ids that they then have."""
-
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Set a tag of an experiment."""
 

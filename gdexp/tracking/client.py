@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
-import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdexp.tracking.backend import DatasetInput, Experiment, RunRows, Series
+from gdexp.tracking.backend import DatasetInput, Experiment, Series
 from gdexp.tracking.recorded import PARENT, RecordedRun, recorded_data
 
 if TYPE_CHECKING:
@@ -131,27 +128,6 @@ class ClientBackend:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""
         self._client.log_artifacts(run_id, str(folder), path)
 
-    def reserve(self, experiment_id: str) -> tuple[str, Path]:  # noqa: ARG002
-        """Return a name for a run that is to be inserted, and an empty folder for its artifacts."""
-        name = uuid.uuid4().hex
-        folder = _waiting(name)
-        folder.mkdir()
-        return name, folder
-
-    def insert(self, experiment_id: str, runs: Sequence[RunRows]) -> list[str]:
-        """Record runs one by one, and return the ids that the store gives them."""
-        return [self._insert(experiment_id, run) for run in runs]
-
-    def _insert(self, experiment_id: str, run: RunRows) -> str:
-        run_id = self.create_run(experiment_id, run.name, run.tags, run.params, run.started)
-        self.log(run_id, metrics=run.metrics, dataset=run.dataset, started=run.started)
-        folder = _waiting(run.run_id)
-        if folder.is_dir():
-            self.log_artifacts(run_id, folder)
-            shutil.rmtree(folder)
-        self._client.set_terminated(run_id, run.status, run.ended)
-        return run_id
-
     def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Set a tag of an experiment."""
         self._client.set_experiment_tag(experiment_id, key, value)
@@ -190,11 +166,6 @@ class ClientBackend:
 
     def analyze(self) -> None:
         """Do nothing: whoever runs the store looks after its indexes."""
-
-
-def _waiting(name: str) -> Path:
-    """Return where the artifacts of a reserved run lie until it is inserted."""
-    return Path(tempfile.gettempdir()) / f"gdexp-{name}"
 
 
 def _points(metrics: Sequence[Series], started: int) -> Iterator[Metric]:

@@ -21,16 +21,18 @@ BUSY_SECONDS = 60
 CACHE_KIB = 65536
 
 _lock = threading.RLock()
-_connections: dict[Path, sqlite3.Connection] = {}
+_connections: dict[tuple[Path, int], sqlite3.Connection] = {}
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Give this process's connection to the database at `path`; whoever else wants it waits."""
     with _lock:
-        if path not in _connections:
-            _connections[path] = _connected(path)
-        yield _connections[path]
+        # A file that was removed or replaced would go on being written to, and be gone with the process.
+        place = (path, path.stat().st_ino if path.exists() else 0)
+        if place not in _connections:
+            _connections[place] = _connected(path)
+        yield _connections[place]
 
 
 @contextlib.contextmanager

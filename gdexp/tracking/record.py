@@ -124,24 +124,14 @@ def finished_run(
     started: int,
     parent: str | None = None,
 ) -> RunRows:
-    """Return the rows of a run that has finished, for `record_finished`: the same as those of a `recorded_run`.
+    """Return the rows of a run that has finished, to be inserted: the same as those that a `recorded_run` leaves.
 
-    `run_id` is one that `reserve_run` gave, `started` in milliseconds since 1970.
+    `started` is in milliseconds since 1970.
     """
     known = {**_run_tags(tags, parent), **_masked(outcome.tags)}
     return RunRows(
         run_id, _name(name), "FINISHED", started, now(), known, _params(params), outcome.metrics, outcome.dataset
     )
-
-
-def reserve_run(store: Store) -> tuple[str, Path]:
-    """Return the id of a run for `finished_run`, and an empty folder to write its artifacts to beforehand."""
-    return store.backend.reserve(store.experiment_id)
-
-
-def record_finished(store: Store, runs: Sequence[RunRows]) -> list[str]:
-    """Record `runs` and return their ids; in a SQLite store all of them or none, each under its reserved id."""
-    return store.backend.insert(store.experiment_id, runs)
 
 
 def descent_outcome(

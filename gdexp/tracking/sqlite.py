@@ -97,19 +97,33 @@ class SqliteBackend:
         else:
             _copy(folder, root / (path or ""))
 
-    def reserve(self, experiment_id: str) -> tuple[str, Path]:
-        """Return the id of a run that is to be inserted, and an empty folder for its artifacts."""
-        run_id = uuid.uuid4().hex
+    @contextlib.contextmanager
+    def reserved(self, experiment_id: str, count: int) -> Iterator[list[tuple[str, Path]]]:
+        """Give the ids of runs that are to be inserted, each with an empty folder for its artifacts.
+
+        The folders of those that are not inserted in the end are removed again.
+        """
+        run_ids = [uuid.uuid4().hex for _ in range(count)]
         with self._using(reading) as connection:
-            folder = local_path(_artifacts(connection, experiment_id, run_id))
-        assert folder is not None  # else the store would have been opened with MLflow's client
-        folder.mkdir(parents=True)
-        return run_id, folder
+            artifacts = _artifacts(connection, experiment_id)
+        root = local_path(artifacts)
+        assert root is not None  # else the store would have been opened with MLflow's client
+        try:
+            for run_id in run_ids:
+                (root / run_id / "artifacts").mkdir(parents=True)
+            yield [(run_id, root / run_id / "artifacts") for run_id in run_ids]
+        finally:
+            with self._using(reading) as connection:
+                inserted = {run.run_id for run in runs_of(connection, run_ids[:1])}
+            # All of them were, or none.
+            for run_id in [] if inserted else run_ids:
+                shutil.rmtree(root / run_id, ignore_errors=True)
 
     def insert(self, experiment_id: str, runs: Sequence[RunRows]) -> list[str]:
         """Record runs whose artifacts are in their folders, all or none, and return their ids."""
         with self._using(transaction) as connection:
-            folders = {run.run_id: _artifacts(connection, experiment_id, run.run_id) for run in runs}
+            root = _artifacts(connection, experiment_id).rstrip("/")
+            folders = {run.run_id: f"{root}/{run.run_id}/artifacts" for run in runs}
             insert_runs(connection, int(experiment_id), folders, runs)
         return list(folders)
 
@@ -184,10 +198,10 @@ def _active_run(connection: sqlite3.Connection, run_id: str) -> tuple[int, str]:
     return found[0], found[1]
 
 
-def _artifacts(connection: sqlite3.Connection, experiment_id: str, run_id: str) -> str:
-    """Return where the artifacts of a run of an experiment are to be."""
+def _artifacts(connection: sqlite3.Connection, experiment_id: str) -> str:
+    """Return where the artifacts of an experiment are."""
     query = "SELECT artifact_location FROM experiments WHERE experiment_id = ? AND lifecycle_stage = 'active'"
     found = connection.execute(query, (experiment_id,)).fetchone()
     if found is None:
         raise TrackingError("the MLflow experiment was deleted while it was recorded in; restore it or choose another")
-    return f"{found[0].rstrip('/')}/{run_id}/artifacts"
+    return str(found[0])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
 
-from tests.integration.conftest import Folder
+from tests.integration.conftest import Folder, clean_environment
 
 HARD = (
     "-m",
@@ -77,6 +80,37 @@ def test_what_it_cannot_train_together_is_refused_before_anything_is_recorded(fo
         assert reason in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert not list(folder.path.iterdir())
+
+
+def test_a_store_that_takes_runs_one_by_one_is_refused(folder: Folder, server: str) -> None:
+    done = folder.gdexp("-m", "lr=0.01,0.1", "hydra/launcher=vectorized", f"tracking.uri={server}")
+    assert done.returncode == 2
+    assert "takes a local SQLite store" in done.stderr
+    assert server in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_keeps_whole_batches_and_leaves_no_folder_without_a_run(folder: Folder) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-u", "-m", "gdexp", "-m", "seed=range(5000)", "init=near_zero", "hydra/launcher=vectorized"],
+        cwd=folder.path,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    assert any(line.startswith("[500/5000]") for line in program.stdout)
+    program.send_signal(signal.SIGINT)
+    program.communicate(timeout=60)
+    assert program.returncode == 130
+    parent, children = folder.parent_and_children()
+    assert parent.info.status == "KILLED"
+    assert len(children) % 500 == 0
+    assert len(children) < 5000
+    assert {run.info.status for run in children} == {"FINISHED"}
+    kept = {run.info.run_id for run in folder.runs()}
+    assert {path.name for path in (folder.path / "mlruns" / "gdexp").iterdir()} == kept
 
 
 def test_it_sweeps_over_datasets_too(folder: Folder) -> None:

@@ -6,6 +6,7 @@ import math
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,23 +75,14 @@ def write_plainly(backend: Backend, runs: Sequence[RunRows]) -> None:
         backend.end_run(run_id, one.status)
 
 
-def write_at_once(backend: Backend, runs: Sequence[RunRows]) -> None:
-    reserved = [backend.reserve("1") for _ in runs]
-    whole = [
-        RunRows(
-            run_id,
-            one.name,
-            one.status,
-            one.started,
-            one.ended,
-            {**one.tags, "late": "y"},
-            one.params,
-            one.metrics,
-            one.dataset,
-        )
-        for (run_id, _), one in zip(reserved, runs, strict=True)
-    ]
-    assert backend.insert("1", whole) == [run_id for run_id, _ in reserved]
+def write_at_once(backend: Backend, runs: Sequence[RunRows]) -> list[str]:
+    assert isinstance(backend, SqliteBackend)
+    with backend.reserved("1", len(runs)) as reserved:
+        tagged = (replace(one, tags={**one.tags, "late": "y"}) for one in runs)
+        whole = [replace(one, run_id=run_id) for (run_id, _), one in zip(reserved, tagged, strict=True)]
+        inserted = backend.insert("1", whole)
+    assert inserted == [run_id for run_id, _ in reserved]
+    return inserted
 
 
 def write_with_mlflow(path: Path, runs: Sequence[RunRows]) -> None:
@@ -188,8 +180,7 @@ def test_any_values_and_steps_become_the_rows_that_mlflow_writes(
     for name, store in stores.items():
         backend = ClientBackend(store.uri) if name == "mlflow" else store.backend
         if name == "bulk":
-            run_id, _ = backend.reserve("1")
-            backend.insert("1", [RunRows(run_id, "any", "FINISHED", STARTED, STARTED, {}, {}, drawn)])
+            (run_id,) = write_at_once(backend, [RunRows("", "any", "FINISHED", STARTED, STARTED, {}, {}, drawn)])
         else:
             run_id = backend.create_run("1", "any", {}, {}, STARTED)
             backend.log(run_id, metrics=drawn, started=STARTED)

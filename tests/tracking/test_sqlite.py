@@ -7,7 +7,6 @@ import pickle
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ import pytest
 from mlflow import MlflowClient
 
 from gdexp.tracking import Store, Tracking, TrackingError, open_store, recorded_run
-from gdexp.tracking.backend import Series
+from gdexp.tracking.backend import RunRows, Series
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import transaction
 from gdexp.tracking.read import children, find_run
-from gdexp.tracking.record import Outcome, finished_run, now, record_finished, reserve_run, start_run
+from gdexp.tracking.record import Outcome, finished_run, now, start_run
 from gdexp.tracking.sqlite import SqliteBackend
 
 
@@ -99,44 +98,48 @@ def test_an_experiment_with_its_artifacts_elsewhere_is_left_to_mlflow(store: Sto
     assert isinstance(open_store(Tracking(uri=uri, experiment="elsewhere")).backend, ClientBackend)
 
 
-def finished(store: Store, name: str, key: str = "lr", **other: object) -> Callable[[], list[str]]:
-    run_id, folder = reserve_run(store)
-    (folder / "note.txt").write_text(name)
+def finished(run_id: str, name: str, key: str = "lr", parent: str | None = None) -> RunRows:
     outcome = Outcome([Series("mse", np.arange(3), np.array([3.0, 2.0, 1.0]))], {"gdexp.job": "0"})
-    parent = str(other["parent"]) if "parent" in other else None
-    rows = finished_run(run_id, name, {key: "0.1"}, {}, outcome, started=now(), parent=parent)
-    return lambda: record_finished(store, [rows])
+    return finished_run(run_id, name, {key: "0.1"}, {}, outcome, started=now(), parent=parent)
 
 
 def test_many_finished_runs_are_recorded_with_their_artifacts(store: Store) -> None:
     parent = start_run(store, "parent", {})
-    for name in ("a", "b"):
-        finished(store, name, parent=parent.run_id)()
+    assert isinstance(store.backend, SqliteBackend)
+    with store.backend.reserved(store.experiment_id, 2) as reserved:
+        rows = []
+        for name, (run_id, folder) in zip("ab", reserved, strict=True):
+            (folder / "note.txt").write_text(name)
+            rows.append(finished(run_id, name, parent=parent.run_id))
+        store.backend.insert(store.experiment_id, rows)
     runs = children(store, parent.run_id)
-    assert [run.name for run in runs] == ["b", "a"]
+    assert sorted(run.name for run in runs) == ["a", "b"]
     for run in runs:
         assert run.status == "FINISHED"
         assert run.metrics == {"mse": 1.0}
         assert (Path(run.artifact_uri) / "note.txt").read_text() == run.name
 
 
-def test_of_many_runs_all_are_recorded_or_none(store: Store, uri: str) -> None:
-    outcome = Outcome([Series("mse", np.arange(3), np.zeros(3))], {})
-    rows = [finished_run(reserve_run(store)[0], key, {key: "0.1"}, {}, outcome, started=now()) for key in ("lr", "l(r")]
+def test_of_many_runs_all_are_recorded_or_none_and_no_folder_is_left(store: Store, uri: str, tmp_path: Path) -> None:
+    def insert() -> None:
+        assert isinstance(store.backend, SqliteBackend)
+        with store.backend.reserved(store.experiment_id, 2) as reserved:
+            keys = zip(("lr", "l(r"), reserved, strict=True)
+            store.backend.insert(store.experiment_id, [finished(run_id, key, key) for key, (run_id, _) in keys])
+
     with pytest.raises(TrackingError, match="a param takes a name of"):
-        record_finished(store, rows)
+        insert()
     assert names(uri) == []
-    record_finished(store, rows[:1])
-    assert names(uri) == ["lr"]
+    assert not any(path.is_dir() for path in (tmp_path / "mlruns").glob("gdexp/*"))
 
 
-def test_a_store_that_mlflow_speaks_to_takes_finished_runs_one_by_one(store: Store, uri: str) -> None:
-    stock = Store(ClientBackend(uri), uri, "gdexp", store.experiment_id)
-    (run_id,) = finished(stock, "one")()
-    run = find_run(store, run_id)
-    assert (run.name, run.status, run.params, run.metrics) == ("one", "FINISHED", {"lr": "0.1"}, {"mse": 1.0})
-    assert run.job == 0
-    assert (Path(run.artifact_uri) / "note.txt").read_text() == "one"
+def test_a_store_that_was_removed_meanwhile_is_told_and_not_written_to_in_secret(store: Store, tmp_path: Path) -> None:
+    record = start_run(store, "run", {})
+    for file in tmp_path.glob("mlflow.db*"):
+        file.unlink()
+    with pytest.raises(TrackingError, match="cannot be used"):
+        record.end("FINISHED")
+    assert not (tmp_path / "mlflow.db").exists()
 
 
 def test_a_run_that_was_deleted_meanwhile_is_told(store: Store, uri: str) -> None:
