@@ -41,7 +41,8 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
     """Yield `items`, the next two of which another thread draws while one is in use.
 
-    What drawing an item raises is raised here, after the items before it. Fewer than three items start no thread.
+    What drawing an item raises is raised here, at the latest after the items before it. Fewer than three items start
+    no thread.
     """
     end = object()
     first = list(islice(items, DRAWN_AHEAD))

@@ -84,7 +84,7 @@ def _ticks(axis: Axis, along: int) -> list[Ticks]:
         kinds.append(Ticks(kind, fractions[inside], list(compress(labels, inside))))
     factor = axis.get_major_formatter().get_offset()
     if factor:
-        axis.set_label_text(f"{axis.get_label_text()} × {power_of_ten(factor.removeprefix('1e'))}")
+        axis.set_label_text(f"{axis.get_label_text()} in {power_of_ten(factor.removeprefix('1e'))}")
     return kinds
 
 

@@ -39,10 +39,11 @@ class JobConfigs(ConfigLoaderImpl):
             self._composed[kind] = super().load_sweep_config(master_config, sweep_overrides)
         job = copy.deepcopy(self._composed[kind])
         self._apply_overrides_to_config([override for override in overrides if self._is_value(override)], job)
-        job.hydra.overrides.task = list(sweep_overrides)
+        task = [override for override in overrides if not override.is_hydra_override()]
+        job.hydra.overrides.task = [override.input_line for override in task]
         names = job.hydra.job.config.override_dirname
         job.hydra.job.override_dirname = get_overrides_dirname(
-            overrides, kv_sep=names.kv_sep, item_sep=names.item_sep, exclude_keys=names.exclude_keys
+            task, kv_sep=names.kv_sep, item_sep=names.item_sep, exclude_keys=names.exclude_keys
         )
         return job
 
@@ -79,6 +80,7 @@ class JobConfigs(ConfigLoaderImpl):
         return (
             changes
             and override.package is None
+            and not override.is_hydra_override()
             and key.count(".") <= 1
             and not isinstance(override.value(), dict)
             and not self._is_group(key)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gdexp.config import Config
@@ -16,7 +17,7 @@ from gdexp.report.words import line, short
 from gdexp.run import execute, plan_run
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
-from gdexp.tracking import RunRecord, Tracking, open_store
+from gdexp.tracking import RunRecord, Tracking, TrackingError, open_store
 from gdexp.tracking.context import typed_command
 from gdexp.tracking.links import sweep_links, ui_hint
 from gdexp.tracking.read import AXES, COMMAND, JOB, RUNS, STUDY, SWEPT, children
@@ -63,7 +64,13 @@ def axes_of(jobs: Sequence[Job]) -> list[str]:
 
 def child_config(settings: Mapping[str, Any], runs: int) -> Config:
     """Return the configuration of one of `runs` runs: of few each draws its loss curve, of many none draws any."""
-    return Config.from_mapping(settings, plots="loss_curve" if runs <= DRAWN_RUNS else "none")
+    return as_child(Config.from_mapping(settings, plots=None), runs)
+
+
+def as_child(config: Config, runs: int) -> Config:
+    """Return `config` with the figures that one of `runs` runs draws where it leaves them to the sweep."""
+    name = config.plots.name or ("loss_curve" if runs <= DRAWN_RUNS else "none")
+    return replace(config, plots=replace(config.plots, name=name))
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> list[
     for job, given in zip(jobs, settings, strict=True):
         try:
             configs.append(Config.from_mapping(given, plots=None))
-            plan_run(configs[-1])
+            plan_run(configs[-1])  # and not kept: a plan holds its data
         except GdexpError as error:
             raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
     return configs
@@ -171,5 +178,7 @@ def finish(sweep: Sweep, status: str) -> None:
         parent.failed(error)
         raise
     parent.end(status)
-    store.backend.analyze()
     say("\n".join([f"\nTo look: {ui_hint(store)}", *(f"  {label}: {link}" for label, link in links.items())]))
+    # Only speed is at stake: a store that is busy is left as it is.
+    with contextlib.suppress(TrackingError):
+        store.backend.analyze()

@@ -47,13 +47,15 @@ class CheckedSweeper(Sweeper):
         jobs = jobs_of(overrides)
         configs = checked(jobs, [self.configs.settings(self.job_config, job) for job in overrides])
         if self.job_config.hydra.runtime.choices["hydra/launcher"] == "vectorized":
-            refuse(jobs, configs)
+            refuse(jobs, configs, self.job_config.hydra.callbacks)
         sweep = begin(jobs, configs)
         status = "KILLED"
         try:
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self.context, task_function=partial(run_job, sweep), config=self.job_config
             )
+            if isinstance(launcher, VectorizedLauncher):
+                launcher.sweep, launcher.configs = sweep, configs
             results = launcher.launch(overrides, initial_job_idx=0)
             status = "FINISHED" if all(result.return_value for result in results) else "FAILED"
         except Exception:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -13,9 +12,9 @@ from omegaconf import DictConfig
 
 from gdexp.config import Config
 from gdexp.core import GdexpError, Trajectory, descend_all
+from gdexp.data import load
 from gdexp.run import Plan, plan_run, write_files
-from gdexp.sweep.composition import JobConfigs
-from gdexp.sweep.sweep import Job, Sweep, child_config, child_tags, run_child
+from gdexp.sweep.sweep import Job, Sweep, as_child, child_tags, run_child
 from gdexp.terminal import say
 from gdexp.tracking import open_store
 from gdexp.tracking.record import finished_run, now
@@ -28,19 +27,20 @@ RUNS_AT_ONCE = 500
 
 
 class VectorizedLauncher(Launcher):
-    """Hydra's launcher that carries out a sweep's jobs together, without Hydra's own work for each of them."""
+    """Hydra's launcher that carries out a sweep's jobs together, without Hydra's own work for each of them.
+
+    The sweeper hands it the `sweep` and the `configs` of its runs, which it has checked.
+    """
+
+    sweep: Sweep
+    configs: Sequence[Config]
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Remember what the jobs need."""
-        assert isinstance(task_function, partial)
-        assert isinstance(hydra_context.config_loader, JobConfigs)
-        (self.sweep,), self.configs, self.config = task_function.args, hydra_context.config_loader, config
+        """Need nothing of what Hydra's own launchers compose jobs from."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:  # noqa: ARG002
         """Return whether each job finished."""
-        settings = (self.configs.settings(self.config, list(overrides)) for overrides in job_overrides)
-        runs = len(self.sweep.jobs)
-        configs = [child_config(given, runs) for given in settings]
+        configs = [as_child(config, len(self.configs)) for config in self.configs]
         finished = [done for batch in batches(configs) for done in run_batch(self.sweep, batch, configs)]
         return [
             JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=done)
@@ -48,34 +48,33 @@ class VectorizedLauncher(Launcher):
         ]
 
 
-def refuse(jobs: Sequence[Job], configs: Sequence[Config]) -> None:
-    """Raise GdexpError for a store that takes runs one by one, or a job that cannot be carried out with others."""
+def refuse(jobs: Sequence[Job], configs: Sequence[Config], callbacks: object) -> None:
+    """Raise GdexpError for what takes runs one by one: the store, an engine, or Hydra's `callbacks`."""
     store = open_store(configs[0].tracking)
     if not isinstance(store.backend, SqliteBackend):
         raise GdexpError(
             "hydra/launcher=vectorized records many runs at once, which takes a local SQLite store of MLflow's present "
             f"schema; {store.uri} is none, so leave the launcher out or set tracking.uri"
         )
+    if callbacks:
+        raise GdexpError("hydra/launcher=vectorized calls no hydra.callbacks for each job; leave one of the two out")
     for job, config in zip(jobs, configs, strict=True):
-        reasons = {
-            f"engine={config.engine}": config.engine != "spectral" and "it descends with engine=spectral",
-            f"plots={config.plots.name}": config.plots.name not in (None, "none") and "it draws no figure of a run",
-        }
-        for setting, reason in reasons.items():
-            if reason:
-                raise GdexpError(
-                    f"hydra/launcher=vectorized does not take {setting}, for {reason}; leave one of the two out "
-                    f"(job {job.number + 1} of {len(jobs)}: {job.name})"
-                )
+        if config.engine != "spectral":
+            raise GdexpError(
+                f"hydra/launcher=vectorized descends with engine=spectral and not with engine={config.engine}; "
+                f"leave one of the two out (job {job.number + 1} of {len(jobs)}: {job.name})"
+            )
 
 
 def batches(configs: Sequence[Config]) -> Iterator[range]:
     """Yield the numbers of the jobs that are carried out at once, in their order."""
     first = 0
     while first < len(configs):
-        # Before the data are read the number of parameters is not known: a run is taken for one of 16 columns.
-        longest = max(config.stopping.max_iterations + 1 for config in configs[first : first + RUNS_AT_ONCE])
-        size = max(1, min(RUNS_AT_ONCE, NUMBERS_AT_ONCE // (16 * longest), len(configs) - first))
+        longest = max(
+            (config.stopping.max_iterations + 1) * (load(config.data).problem.p + 4)
+            for config in configs[first : first + RUNS_AT_ONCE]
+        )
+        size = max(1, min(RUNS_AT_ONCE, NUMBERS_AT_ONCE // longest, len(configs) - first))
         yield range(first, first + size)
         first += size
 
@@ -85,20 +84,32 @@ def run_batch(sweep: Sweep, batch: range, configs: Sequence[Config]) -> list[boo
 
     Where something goes wrong they are carried out one by one, so that one failure is one run's.
     """
+    jobs = [sweep.jobs[number] for number in batch]
     try:
         plans = [plan_run(configs[number]) for number in batch]
-        unstable = sum(not plan.theory.stable for plan in plans)
-        if unstable:
-            say(f"{unstable} of the next {len(plans)} runs have an lr above the largest stable one")
+        announce(plans)
         trajectories = descended(plans)
-        record(sweep, [sweep.jobs[number] for number in batch], plans, trajectories)
+        record(sweep, jobs, plans, trajectories)
     except Exception as error:
-        say(f"{type(error).__name__}: {error}; the next {len(batch)} runs are carried out one by one", error=True)
+        reason = str(error).partition("\n")[0]
+        say(f"{type(error).__name__}: {reason}; the next {len(batch)} runs are carried out one by one", error=True)
         return [run_child(sweep, number, configs[number]) for number in batch]
     reasons = Counter(trajectory.reason.tag for trajectory in trajectories)
     outcome = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    sweep.progress.finished(batch[-1], f"{len(batch)} runs to {sweep.jobs[batch[-1]].name}", outcome)
+    sweep.progress.finished(batch[-1], f"{len(batch)} runs to {jobs[-1].name}", outcome)
     return [True] * len(batch)
+
+
+def announce(plans: Sequence[Plan]) -> None:
+    """Say before the runs what each of them alone would have said."""
+    for note in dict.fromkeys(plan.dataset.note for plan in plans if plan.dataset.note):
+        say(note)
+    unstable = [plan.theory.relative_lr for plan in plans if not plan.theory.stable]
+    if unstable:
+        say(
+            f"{len(unstable)} of the next {len(plans)} runs have an lr above the largest stable one, "
+            f"up to {max(unstable):.6g} times"
+        )
 
 
 def descended(plans: Sequence[Plan]) -> list[Trajectory]:

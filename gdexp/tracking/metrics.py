@@ -36,7 +36,7 @@ def parameter_names(features: Sequence[str]) -> list[str]:
 
 def step_series(trajectory: Trajectory, names: Sequence[str], settings: Tracking) -> list[Series]:
     """Return what has a value for each step: `mse`, and the first `max_parameters` parameters, the bias before all."""
-    steps = np.append(np.arange(0, trajectory.steps, settings.every), trajectory.steps)
+    steps = np.append(np.arange(0, trajectory.steps, min(settings.every, trajectory.steps + 1)), trajectory.steps)
     shown = [len(names) - 1, *range(len(names) - 1)][: settings.max_parameters]
     parameters = [Series(f"parameter_{names[i]}", steps, trajectory.parameters[steps, i]) for i in shown]
     return [Series("mse", steps, trajectory.mse[steps]), *parameters]

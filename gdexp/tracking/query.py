@@ -86,7 +86,7 @@ def child_ids(connection: sqlite3.Connection, experiment_id: str, parent_id: str
 def latest_id(connection: sqlite3.Connection, experiment_id: str, tag: str, value: str | None) -> list[str]:
     """Return the id of the run that began last of those with the tag, a list of one or none."""
     condition, values = ("", ()) if value is None else ("AND value = ?", (value,))
-    return _tagged(connection, experiment_id, tag, f"{condition}", *values)[:1]
+    return _tagged(connection, experiment_id, tag, condition, *values)[:1]
 
 
 def _tagged(connection: sqlite3.Connection, experiment_id: str, tag: str, condition: str, *values: str) -> list[str]:

@@ -73,7 +73,8 @@ def insert_metrics(connection: sqlite3.Connection, metrics: Sequence[tuple[str, 
     )
     connection.executemany(
         "INSERT INTO latest_metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step,"
+        " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value, timestamp = excluded.timestamp,"
+        " step = excluded.step,"
         " is_nan = excluded.is_nan"
         " WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)",
         (_latest(run_id, time, series) for run_id, time, series in known),
@@ -103,7 +104,8 @@ def _stored(series: Series) -> tuple[Any, list[bool]]:
 def set_tags(connection: sqlite3.Connection, run_id: str, tags: Mapping[str, str]) -> None:
     """Set tags of a run, over those that it has."""
     connection.executemany(
-        "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)"
+        " ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
         ((_known("tag", key), value[:TAG_LENGTH], run_id) for key, value in tags.items()),
     )
 

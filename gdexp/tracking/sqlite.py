@@ -132,7 +132,7 @@ class SqliteBackend:
         with self._using(transaction) as connection:
             connection.execute(
                 "INSERT INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET value = excluded.value",
+                " ON CONFLICT (key, experiment_id) DO UPDATE SET value = excluded.value",
                 (key, value, experiment_id),
             )
 

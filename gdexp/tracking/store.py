@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote
 
 from gdexp.tracking.backend import Backend, Experiment
 from gdexp.tracking.client import ClientBackend, import_mlflow, migrate
@@ -76,7 +77,7 @@ def _answering(uri: str, connect: Callable[[], Store]) -> Store:
     """Return what `connect` does, with an error of one line where the store at `uri` does not let it."""
     path = sqlite_path(uri)
     try:
-        if path is None or not _is_known(uri, path):
+        if path is None or not within(ANSWER_SECONDS, lambda: _is_known(uri, path)):
             # Takes seconds that are not the store's.
             import_mlflow()
         return within(ANSWER_SECONDS, connect)
@@ -111,7 +112,9 @@ def _opened(uri: str, path: Path | None, experiment: str) -> Store:
     store, found = _found(uri, path, experiment)
     if found is None:
         # Beside the database, not in whatever folder happens to be the working directory.
-        location = str(path.parent / "mlruns" / re.sub(r"[^\w-]", "_", experiment)[:60]) if path else None
+        folder = path.parent / "mlruns" / re.sub(r"[^\w-]", "_", experiment)[:60] if path else None
+        # MLflow takes a percent sign in a plain path for the beginning of an escape.
+        location = None if folder is None else folder.as_uri() if "%" in str(folder) else str(folder)
         # Another process may create it between the two calls.
         with contextlib.suppress(Exception):
             store.backend.create_experiment(experiment, location)
@@ -128,7 +131,8 @@ def _opened(uri: str, path: Path | None, experiment: str) -> Store:
 def sqlite_path(uri: str) -> Path | None:
     """Return the absolute path of the database file that a SQLite `uri` names, or None for any other store."""
     match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", uri)
-    return Path(match[1]).absolute() if match and match[1] != ":memory:" else None
+    # MLflow takes escapes for what they stand for.
+    return Path(unquote(match[1])).absolute() if match and match[1] != ":memory:" else None
 
 
 def make_folder(path: Path) -> None:

@@ -35,6 +35,7 @@ JOBS: tuple[list[str], ...] = (
     ["seed=8", "data=synthetic", "data.seed=${seed}"],
     ["seed=9", "data=synthetic", "data.seed=5"],
     ["plots=none", "tracking.every=10", "lr_unit=limit"],
+    ["hydra.verbose=true", "lr=0.1"],
     [],
 )
 

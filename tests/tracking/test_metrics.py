@@ -50,7 +50,9 @@ def test_every_step_has_a_value_by_default(trajectory: Trajectory) -> None:
     np.testing.assert_array_equal(b.values, trajectory.parameters[:, 1])
 
 
-@pytest.mark.parametrize(("every", "steps"), [(10, [0, 10, 20, 25]), (5, [0, 5, 10, 15, 20, 25]), (99, [0, 25])])
+@pytest.mark.parametrize(
+    ("every", "steps"), [(10, [0, 10, 20, 25]), (5, [0, 5, 10, 15, 20, 25]), (99, [0, 25]), (10**23, [0, 25])]
+)
 def test_thinning_keeps_the_first_and_the_last_step(trajectory: Trajectory, every: int, steps: list[int]) -> None:
     for series in step_series(trajectory, ["a", "b", "bias"], Tracking(every=every)):
         assert series.steps.tolist() == steps

@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 from gdexp.tracking import Store, Tracking, TrackingError, open_store, recorded_run
 from gdexp.tracking.backend import RunRows, Series
 from gdexp.tracking.client import ClientBackend
-from gdexp.tracking.database import transaction
+from gdexp.tracking.database import create, transaction
 from gdexp.tracking.read import children, find_run
 from gdexp.tracking.record import Outcome, finished_run, now, start_run
 from gdexp.tracking.sqlite import SqliteBackend
+from gdexp.tracking.store import existing_store
 
 
 @pytest.fixture
@@ -131,6 +132,37 @@ def test_of_many_runs_all_are_recorded_or_none_and_no_folder_is_left(store: Stor
         insert()
     assert names(uri) == []
     assert not any(path.is_dir() for path in (tmp_path / "mlruns").glob("gdexp/*"))
+
+
+def test_mlflow_finds_the_artifacts_in_a_folder_with_a_percent_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "half%20done"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    uri = "sqlite:///half.db"
+    with recorded_run(open_store(Tracking(uri=uri)), "run", {}, {}) as record, record.files() as files:
+        (files / "note.txt").write_text("here")
+    assert [file.path for file in MlflowClient(uri).list_artifacts(record.run_id)] == ["note.txt"]
+
+
+def test_an_escape_in_an_address_stands_for_what_it_does_to_mlflow(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    uri = f"sqlite:///{tmp_path}/a%20b/mlflow.db"
+    start_run(open_store(Tracking(uri=uri)), "run", {})
+    assert (tmp_path / "a b" / "mlflow.db").exists()
+    assert names(uri) == ["run"]
+
+
+def test_a_database_that_somebody_holds_is_told_within_seconds(
+    tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gdexp.tracking.store.ANSWER_SECONDS", 0.5)
+    create(tmp_path / "mlflow.db", tmp_path / "mlruns")
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as somebody:
+        somebody.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TrackingError, match=r"did not answer within 0\.5 seconds"):
+            existing_store(Tracking(uri=uri))
 
 
 def test_a_store_that_was_removed_meanwhile_is_told_and_not_written_to_in_secret(store: Store, tmp_path: Path) -> None:
