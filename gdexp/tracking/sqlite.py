@@ -103,7 +103,8 @@ class SqliteBackend:
 
         The folders of those that are not inserted in the end are removed again.
         """
-        run_ids = [uuid.uuid4().hex for _ in range(count)]
+        # Runs that began together are listed by their ids: the latest first, as it is where they began one by one.
+        run_ids = sorted((uuid.uuid4().hex for _ in range(count)), reverse=True)
         with self._using(reading) as connection:
             artifacts = _artifacts(connection, experiment_id)
         root = local_path(artifacts)

@@ -121,7 +121,7 @@ def test_a_data_file_that_cannot_be_used_is_named(folder: Folder, content: str |
 def test_a_server_that_refuses_is_reported_in_time(folder: Folder) -> None:
     started = time.monotonic()
     refused(folder, ["tracking.uri=http://me:secret@127.0.0.1:9"], "the tracking store http://***@127.0.0.1:9 did not")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30  # MLflow would try for minutes
 
 
 def test_a_server_that_is_silent_is_reported_in_time(folder: Folder) -> None:
@@ -129,7 +129,7 @@ def test_a_server_that_is_silent_is_reported_in_time(folder: Folder) -> None:
         started = time.monotonic()
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         refused(folder, [], f"the tracking store {uri} did not answer within", MLFLOW_TRACKING_URI=uri)
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 30  # MLflow would try for minutes
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that even root cannot write: Linux's /proc")

@@ -53,7 +53,7 @@ def test_a_power_that_multiplies_all_labels_joins_the_name_of_the_axis() -> None
     (panel,) = Sheet(6, 3, "", "").row(1)
     panel.set(ylim=(0, 4e12), ylabel="loss")
     fix_ticks(panel)
-    assert panel.get_ylabel() == "loss × 10¹²"
+    assert panel.get_ylabel() == "loss in 10¹²"
 
 
 def test_fixed_ticks_add_two_artists_and_the_labels() -> None:
