@@ -19,6 +19,10 @@ TARGETS = (1e-2, 1e-4, TARGET_GAP)
 """Fractions of the initial gap whose first step is the time to target."""
 
 
+FIRST_ROOM = 2**23
+"""Numbers that the parameters of a descent may take before more room is made for them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """Everything that descent went through; entry k of each array is the state after k updates.
@@ -77,38 +81,45 @@ def descend(
 
 
 class Record:
-    """What is kept of a descent: its blocks up to the first step where a rule holds, and the `reason` once one does."""
+    """What is kept of a descent: its steps up to the first where a rule holds, and the `reason` once one does."""
 
     def __init__(self, problem: LeastSquares, start: Array, stopping: Stopping) -> None:
         self.reason: StopReason | None = None
         self._stopping = stopping
         with np.errstate(over="ignore"):
             self._divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
-        self._kept: list[Block] = []
-        self._earlier = np.empty(0)
+        self._steps = 0
+        # Memory that is not written to is none: most descents never need more than this.
+        room = int(min(stopping.max_iterations + 1, max(FIRST_ROOM // problem.p, 1)))
+        self._kept = [np.empty((room, *shape)) for shape in ((), (), (), (problem.p,))]
 
     def take(self, block: Block) -> None:
         """Keep what comes before the end of the descent."""
-        length, self.reason = first_stop(block, self._stopping, self._earlier, self._divergence)
-        self._kept.append(block.cut(length))
-        self._earlier = np.concatenate([self._earlier, block.mse])[-self._stopping.patience :]
+        earlier = self._kept[0][max(self._steps - self._stopping.patience, 0) : self._steps]
+        length, self.reason = first_stop(block, self._stopping, earlier, self._divergence)
+        end = self._steps + length
+        for index, values in enumerate((block.mse, block.gap, block.gradient_norm, block.parameters)):
+            kept = self._kept[index]
+            if end > len(kept):
+                kept = self._kept[index] = np.concatenate([kept, np.empty((end, *kept.shape[1:]))])
+            kept[self._steps : end] = values[:length]
+        self._steps = end
 
     def trajectory(self) -> Trajectory:
         """Return the descent, which has ended."""
         assert self.reason is not None
-        return Trajectory(
-            np.concatenate([block.mse for block in self._kept]),
-            np.concatenate([block.gap for block in self._kept]),
-            np.concatenate([block.gradient_norm for block in self._kept]),
-            np.concatenate([block.parameters for block in self._kept]),
-            self.reason,
-        )
+        for kept in self._kept:
+            kept.resize((self._steps, *kept.shape[1:]), refcheck=False)  # in place, as nobody else has seen them
+        mse, gap, gradient_norm, parameters = self._kept
+        return Trajectory(mse, gap, gradient_norm, parameters, self.reason)
 
 
 def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason | None]:
     """Return how many steps of `block` are kept, and why descent stops after them: None where it goes on."""
     finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm)
-    if not np.isfinite(block.parameters).all():  # asked of all at once, for row by row takes long
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = block.parameters.sum()
+    if not np.isfinite(total):  # asked of all at once, for row by row takes long
         finite &= np.isfinite(block.parameters).all(axis=1)
     usable = len(finite) if finite.all() else int(np.argmin(finite))
     stops = [

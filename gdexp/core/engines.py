@@ -17,11 +17,13 @@ from gdexp.core.problem import LeastSquares
 
 Steps: TypeAlias = NDArray[np.signedinteger[Any]]
 
-FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**16
-"""Steps in the spectral engine's first block, and about how many numbers the largest array of a block may hold."""
-STRIDE = 64
-"""Steps whose powers are computed one by one; all others are products. Blocks are whole strides: BLAS rounds the rest
-of a matrix in other ways."""
+FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**17
+"""Steps in the spectral engine's first block, and about how many parameters a block may hold."""
+LONGEST_STRIDE, STRIDE_NUMBERS = 64, 2**15
+"""Most steps whose powers are computed one by one, and how many numbers their parameters may take for all modes."""
+GROUP = 16
+"""Strides in one call of BLAS. Every call has the same shape: BLAS rounds the rows of a matrix in ways that depend on
+how many there are."""
 ITERATIVE_BLOCK = 16
 """Steps that the iterative engine computes at a time: few, because those past the stop are wasted."""
 
@@ -92,7 +94,11 @@ def spectral(problem: LeastSquares, lr: float, start: Array, horizon: float = in
 
 
 def stacked(problem: LeastSquares, lrs: Array, starts: Array, horizon: float) -> Iterator[Block]:
-    """Yield what `spectral` does for many runs at once: `lrs` (r,), `starts` (r, p), blocks of runs by steps."""
+    """Yield what `spectral` does for many runs at once: `lrs` (r,), `starts` (r, p), blocks of runs by steps.
+
+    A step is counted as a whole number of strides and a rest: a mode's power is the product of a far and a near one,
+    so that sums over the modes are products of two small matrices.
+    """
     # A run at a time, because BLAS rounds the product of a matrix in other ways than those of its rows.
     amplitudes = np.stack([problem.amplitudes(start) for start in starts])
     eigenvalues = problem.spectrum.eigenvalues
@@ -100,40 +106,59 @@ def stacked(problem: LeastSquares, lrs: Array, starts: Array, horizon: float) ->
     # Of each mode: its part of the gradient at the start, and what it takes off the parameters in the end.
     slopes = 2 * roots * amplitudes
     directions = (amplitudes / roots)[..., None] * problem.spectrum.right.T
-    near = np.arange(STRIDE)
+    stride = min(max(STRIDE_NUMBERS // problem.p**2, 1), LONGEST_STRIDE)
     with np.errstate(over="ignore", invalid="ignore"):
         # Modes that start at their minimum stay there, also where the others overflow: no 0 * inf.
         rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
-        near_factors = shrinkage(rates, near)[..., None, :]
-        near_progress = progress(rates, near, near_factors[..., 0, :])[..., None, :]
-    longest = max(BLOCK_NUMBERS // starts.size // STRIDE, 1) * STRIDE
-    first, size = 0, min(FIRST_BLOCK, longest)
-    while True:
-        if 0 <= horizon - first < size:
-            size = int((horizon - first) // STRIDE + 1) * STRIDE
-        far, whole = np.arange(first, first + size, STRIDE), (*rates.shape, size)
+        near = shrinkage(rates, np.arange(stride))
+        near_moves = progress(rates, np.arange(stride), near)[..., None] * directions[..., None, :]
+        near_moves = near_moves.reshape(*rates.shape, stride * problem.p)
+
+    def block(steps: range) -> Block:
+        strides = np.arange(steps.start, steps.stop, stride)
         with np.errstate(over="ignore", invalid="ignore"):
-            # (1 - rate)^(i + j) for i in whole strides and j within one.
-            factors = shrinkage(rates, far)
-            done = progress(rates, far, factors)[..., None] + factors[..., None] * near_progress
-            shares = (factors * amplitudes[..., None])[..., None] * near_factors
-            gradients = (factors * slopes[..., None])[..., None] * near_factors
-            gap = np.square(shares.reshape(whole)).sum(axis=-2)
-            gradient_norm = column_norms(gradients.reshape(whole))
-            parameters = starts[:, None] - done.reshape(whole).swapaxes(-1, -2) @ directions
-        yield Block(np.arange(first, first + size), problem.minimum_mse + gap, gap, gradient_norm, parameters)
-        first, size = first + size, min(2 * size, longest)
+            far = shrinkage(rates, strides)
+            gap = np.square(norms(far * amplitudes[..., None], near))
+            gradient_norm = norms(far * slopes[..., None], near)
+            anchors = starts[:, None] - products(progress(rates, strides, far), directions)
+            # What is nearly subnormal changes no parameter, and processors are slow at it.
+            moves = products(np.where(np.abs(far) < 1e-290, 0, far), near_moves)
+            moves = moves.reshape(len(starts), len(strides), stride, problem.p)
+            parameters = np.subtract(anchors[:, :, None], moves, out=moves).reshape(len(starts), len(steps), problem.p)
+        return Block(np.arange(steps.start, steps.stop), problem.minimum_mse + gap, gap, gradient_norm, parameters)
+
+    yield from map(block, spans(GROUP * stride, BLOCK_NUMBERS // starts.size, horizon))
 
 
-def column_norms(vectors: Array) -> Array:
-    """Return the Euclidean norm of each column, (..., m, b) -> (..., b), also where its square is out of range."""
-    with np.errstate(over="ignore"):
-        squares = np.square(vectors).sum(axis=-2)
-    norms: Array = np.sqrt(squares)
-    extreme = ~((squares > 1e-280) & (squares < 1e280))
+def spans(unit: int, longest: int, horizon: float) -> Iterator[range]:
+    """Yield consecutive steps from 0 to `horizon` at least, in whole units, more and more of them up to `longest`."""
+    first, size = 0, FIRST_BLOCK
+    while first <= horizon:
+        size = max(int(min(size, longest, horizon - first + unit)) // unit, 1) * unit
+        yield range(first, first + size)
+        first, size = first + size, 2 * size
+
+
+def products(far: Array, near: Array) -> Array:
+    """Return the sums over modes of all products, (r, m, f) and (r, m, c) -> (r, f, c), f in whole groups."""
+    runs, modes, strides = far.shape
+    groups = far.swapaxes(1, 2).reshape(runs, strides // GROUP, GROUP, modes)
+    sums: Array = np.matmul(groups, near[:, None]).reshape(runs, strides, -1)
+    return sums
+
+
+def norms(far: Array, near: Array) -> Array:
+    """Return the Euclidean norm over modes of all products, (r, m, f) and (r, m, s) -> (r, f s), also where its square
+    is out of range."""
+    exponents = np.frexp(np.abs(far).max(axis=1))[1] - 1
+    squares = products(np.square(np.ldexp(far, -exponents[:, None])), np.square(near))
+    lengths: Array = np.sqrt(squares) * np.ldexp(1.0, exponents)[..., None]
+    alive = np.any(far, axis=1, keepdims=True).swapaxes(1, 2)
+    extreme = ~((squares > 1e-280) & (squares < 1e280)) & alive
     if extreme.any():
-        norms[extreme] = np.hypot.reduce(vectors.swapaxes(-1, -2)[extreme], axis=-1)
-    return norms
+        run, i, j = np.nonzero(extreme)
+        lengths[extreme] = np.hypot.reduce(far[run, :, i] * near[run, :, j], axis=-1)
+    return lengths.reshape(len(far), -1)
 
 
 def shrinkage(rates: Array, steps: Steps) -> Array:
