@@ -2,16 +2,27 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError
-from gdexp.core.factor import CHUNK_NUMBERS, Array, Chunk, merge, reduced, triangular_factor
+from gdexp.core.factor import (
+    Array,
+    Chunk,
+    cholesky_factor,
+    merge,
+    piece_rows,
+    reduced,
+    stack_rows,
+    triangular_factor,
+    with_ones,
+)
 
-CHUNK_ROWS = CHUNK_NUMBERS // 4
+CHUNK_ROWS = piece_rows(4)
 """Rows of two features that are reduced at once."""
 
 
@@ -55,13 +66,14 @@ def test_rows_beyond_one_chunk_are_all_counted() -> None:
 )
 def test_the_factor_is_the_same_to_the_last_bit_however_the_rows_are_handed_in(cuts: Sequence[int]) -> None:
     X, y = rows(3 * CHUNK_ROWS + 7, 2)
-    parts = zip(np.split(X, cuts), np.split(y, cuts), strict=True)
+    parts = list(zip(np.split(X, cuts), np.split(y, cuts), strict=True))
     assert_array_equal(reduced(parts)[1], reduced([(X, y)])[1])
+    assert_array_equal(reduced(iter(parts))[1], reduced([(X, y)])[1])
 
 
 @pytest.mark.parametrize("d", [1, 20, 60])
 def test_the_factor_is_the_same_to_the_last_bit_on_any_number_of_cores(d: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = rows(5 * CHUNK_NUMBERS // (d + 2) + 3, d)
+    X, y = rows(5 * piece_rows(d + 2) + 3, d)
     factors = []
     for cores in (1, 2, 7):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
@@ -76,6 +88,113 @@ def test_many_rows_are_reduced_panel_by_panel_to_the_factor_of_them_all(columns:
     factor = triangular_factor(A)
     assert_array_equal(factor, np.triu(factor))
     assert_allclose(np.abs(factor), np.abs(np.linalg.qr(A, mode="r")), rtol=1e-9, atol=1e-10)
+
+
+def whole_numbers(n: int, d: int, seed: int = 0) -> tuple[Array, Array]:
+    """Return features and a target near their plane, small whole numbers, whose products float64 holds exactly."""
+    generator = np.random.default_rng(seed)
+    X = np.round(1000 * generator.normal(size=(n, d)))
+    return X, X @ np.arange(1.0, d + 1) + np.round(10 * generator.normal(size=n))
+
+
+def assert_products_agree(factor: Array, columns: Array, eps: float) -> None:
+    """Assert that a factor of whole numbers moved no column by more than so much of its norm."""
+    exact = (columns.T @ columns).astype(float)
+    norms = np.sqrt(np.diag(exact))
+    assert_allclose((factor / norms).T @ (factor / norms), exact / np.outer(norms, norms), rtol=0, atol=eps)
+
+
+@pytest.mark.parametrize("d", [0, 1, 3, 20, 43])
+def test_products_of_matrices_give_a_factor_as_accurate_as_reflections(d: int) -> None:
+    X, y = whole_numbers(3 * stack_rows(d + 2), d)
+    factor = cholesky_factor(X, y)
+    assert factor is not None
+    assert_array_equal(factor, np.triu(factor))
+    assert_products_agree(factor, with_ones(X, y), 1e-14)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-1, 1e-2, 1e-3, 1e-5])
+def test_nearly_dependent_columns_cost_no_digit(spread: float) -> None:
+    X, y = whole_numbers(3 * stack_rows(5), 3)
+    X[:, 1] = 1000 * X[:, 0] + np.round(1000 * spread * X[:, 1])
+    y = y + X[:, 1]
+    assert_products_agree(reduced([(X, y)])[1], with_ones(X, y).astype(np.int64), 1e-14)
+
+
+def test_the_minimum_and_the_parameters_of_many_rows_are_the_exact_ones() -> None:
+    X, y = whole_numbers(3 * stack_rows(5), 3)
+    pivots = [[Fraction(int(product)) for product in row] for row in with_ones(X, y).T @ with_ones(X, y)]
+    for k in range(4):
+        for row in pivots[k + 1 :]:
+            row[k:] = [value - row[k] / pivots[k][k] * top for value, top in zip(row[k:], pivots[k][k:], strict=True)]
+    factor = reduced([(X, y)])[1]
+    assert_allclose(np.diag(factor) ** 2, [float(pivots[k][k]) for k in range(5)], rtol=1e-12)
+    assert_allclose(factor[3, 4] / factor[3, 3], float(pivots[3][4] / pivots[3][3]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("d", [1, 20])
+def test_the_minimum_of_many_rows_that_lie_in_a_plane_is_zero(d: int) -> None:
+    X, _ = rows(3 * stack_rows(d + 2) + 5, d)
+    factor = reduced([(X, X @ np.arange(1.0, d + 1) + 1)])[1]
+    assert factor[-1, -1] ** 2 < 1e-30 * np.sum(factor[:, -1] ** 2)
+
+
+def test_columns_of_very_different_size_are_reduced_alike() -> None:
+    X, y = rows(3 * stack_rows(5), 3)
+    sizes = 2.0 ** np.array([-490, 0, 490])
+    factor, scaled = cholesky_factor(X, y), cholesky_factor(X * sizes, y * 2.0**-400)
+    assert factor is not None
+    assert scaled is not None
+    assert_allclose(scaled, factor * np.append(sizes, [1, 2.0**-400]), rtol=1e-12)
+
+
+def constant(X: Array) -> None:
+    X[:, 1] = 2
+
+
+def dependent(X: Array) -> None:
+    X[:, 2] = X[:, 0] - X[:, 1]
+
+
+def nearly_dependent(X: Array) -> None:
+    X[:, 1] = X[:, 0] + 1e-6 * X[:, 1]
+
+
+def one_row_far_away(X: Array) -> None:
+    X[7] *= 1e6
+
+
+def zero_but_for_one_row(X: Array) -> None:
+    X[:, 1] = 0
+    X[7, 1] = 1
+
+
+def too_small(X: Array) -> None:
+    X[:, 1] *= 1e-310
+
+
+def too_large(X: Array) -> None:
+    X[:, 1] = 1e308
+
+
+def not_finite(X: Array) -> None:
+    X[7, 1] = np.nan
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [constant, dependent, nearly_dependent, one_row_far_away, zero_but_for_one_row, too_small, too_large, not_finite],
+)
+def test_data_that_products_might_lose_digits_of_are_left_to_reflections(spoil: Callable[[Array], None]) -> None:
+    X, y = rows(2 * stack_rows(5), 3)
+    spoil(X)
+    assert cholesky_factor(X, y) is None
+    assert_array_equal(reduced([(X, y)])[1], triangular_factor(with_ones(X, y)))
+
+
+def test_short_data_are_reduced_by_reflections_alone() -> None:
+    X, y = rows(1000, 20)
+    assert_array_equal(reduced([(X, y)])[1], triangular_factor(with_ones(X, y)))
 
 
 def test_few_rows_start_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
