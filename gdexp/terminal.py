@@ -22,6 +22,8 @@ def say(text: str, *, error: bool = False) -> None:
 
 def visible(text: str) -> str:
     """Return `text` with a space for whatever is neither a visible character nor a line break."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text)
 
 

@@ -53,7 +53,7 @@ def ratios(cases: Sequence[Case]) -> Figure | None:
             fontsize=7,
         )
     axes.set_xscale("log")
-    axes.set_xlim(min(values) / 3, max(values) * 3)
+    axes.set_xlim(min(values) / 10, max(values) * 10)  # a decade at either end, for the numbers beside the bars
     axes.set_yticks(range(len(bars)), labels, fontsize=7)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1)

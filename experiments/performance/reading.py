@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.performance.descents import Array
 from experiments.performance.measure import Contender, child, interleaved
+from experiments.performance.profiles import by_package
 from experiments.performance.results import Aim, Case, Settings, check_same
 from experiments.performance.stores import losses, opened, without_statistics
 from experiments.performance.sweeps import MANY, learning_rates, many_runs, record_many
@@ -48,6 +49,7 @@ def reading_row(settings: Settings) -> list[Case]:
             select = f"SELECT run_uuid, step, value FROM metrics WHERE key = 'mse' AND run_uuid IN ({CHILDREN})"
             return len(connection.execute(select).fetchall())
 
+    report_command = ["-m", "gdexp.report", "--out", "report"]
     load_sweep(uri=f"sqlite:///{ours}")
     samples = interleaved(
         [
@@ -58,7 +60,7 @@ def reading_row(settings: Settings) -> list[Case]:
             Contender(
                 "python -m gdexp.report, the whole process",
                 "reference",
-                lambda: child(["-m", "gdexp.report", "--out", "report"], folder),
+                lambda: child(report_command, folder),
             ),
         ],
         settings.repetitions,
@@ -78,6 +80,7 @@ def reading_row(settings: Settings) -> list[Case]:
             ],
             checked="all losses of all runs",
             sizes={"runs": len(runs)},
+            profiles=[by_package(f"the report on a sweep of {len(runs):,} runs", report_command, folder)],
         )
     ]
 

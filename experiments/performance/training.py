@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from experiments.performance.descents import LR, Array, Problem, generated, jax_scan, numpy_loop, torch_sgd
 from experiments.performance.measure import Contender, Sample, interleaved
-from experiments.performance.results import Aim, Case, Settings, check_same
+from experiments.performance.profiles import by_module
+from experiments.performance.results import Aim, Case, Profile, Settings, check_same
 from gdexp.core import LeastSquares, Stopping, Trajectory, descend, zero
 
 FEATURES = 20
@@ -57,7 +60,12 @@ def measured(
 
 
 def case(
-    row: int, problem: Problem, samples: dict[str, Sample], aims: list[Aim], timed_steps: int | None = None
+    row: int,
+    problem: Problem,
+    samples: dict[str, Sample],
+    aims: list[Aim],
+    timed_steps: int | None = None,
+    profiles: Sequence[Profile] = (),
 ) -> Case:
     """Return the case of a problem; scikit-learn is in no row because nothing in it does this work."""
     n = len(problem.y)
@@ -68,7 +76,13 @@ def case(
         aims=aims,
         checked=f"{'the first' if timed_steps else 'all'} {(timed_steps or problem.steps) + 1:,} losses of every peer",
         sizes={"n": n, "K": problem.steps},
+        profiles=profiles,
     )
+
+
+def profile(problem: Problem) -> Profile:
+    """Return where gdexp's time goes on a problem."""
+    return by_module(f"training with n={len(problem.y):,}, K={problem.steps:,}", lambda: trained(problem))
 
 
 def speedups(samples: dict[str, Sample], over_numpy: float, over_fastest: float) -> list[Aim]:
@@ -113,10 +127,13 @@ def growth_rows(settings: Settings) -> list[Case]:
     many_rows = samples["gdexp"].median - samples["gdexp, K / 100"].median
     no_rows = samples["gdexp, n / 100"].median - samples["gdexp, n / 100 and K / 100"].median
     growth = Aim("99% of the steps cost at most 1.5x what they cost with n / 100", many_rows / no_rows, at_most=1.5)
-    cases = [case(2, problem, samples, [growth, within_limit(samples)], few_steps.steps)]
+    cases = [case(2, problem, samples, [growth, within_limit(samples)], few_steps.steps, [profile(problem)])]
     for n, quick in ((1_000_000, 5000), (10_000, 50)):
         problem = generated(settings.size(n, quick), FEATURES, settings.size(1000, 20))
-        timed_steps = problem.steps // 10 if n > 100_000 else None
-        samples = measured(problem, settings, timed_steps=timed_steps)
-        cases.append(case(2, problem, samples, [within_limit(samples)] if n > 100_000 else [], timed_steps))
+        if n > 100_000:
+            timed_steps = problem.steps // 10
+            samples = measured(problem, settings, timed_steps=timed_steps)
+            cases.append(case(2, problem, samples, [within_limit(samples)], timed_steps, [profile(problem)]))
+        else:
+            cases.append(case(2, problem, measured(problem, settings), []))
     return cases

@@ -17,6 +17,7 @@ from gdexp.core.descent import TARGET_GAP
 from gdexp.core.factor import Array
 from gdexp.plots.canvas import Sheet, drawn
 from gdexp.plots.style import BLACK, GREY, SERIES, SMALL_SIZE, VERMILION
+from gdexp.plots.sweep_ticks import join_minor_ticks
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import plain, short, shorten
 from gdexp.plots.ticks import logarithmic
@@ -68,7 +69,7 @@ def gap_by(
     if low < TARGET_GAP < high:
         target = panel.axhline(TARGET_GAP, color=GREY, linestyle=(0, (1, 3)), linewidth=1.0, zorder=1)
         entries.append((target, "10⁻⁶ of the initial gap"))
-    _legend(sheet, entries)
+    _finish(sheet, entries)
     return sheet
 
 
@@ -87,7 +88,7 @@ def steps_by(
         style: dict[str, Any] = {"color": GREY, "marker": "_", "markersize": 9, "linestyle": "none", "zorder": 1}
         (last,) = panel.plot(axis.places[shown], steps[shown], **style)
         entries.append((last, "last step of the run"))
-    _legend(sheet, entries)
+    _finish(sheet, entries)
     return sheet
 
 
@@ -235,7 +236,8 @@ def _name_limit(panel: Axes, limit: float, text: str, row: int) -> None:
     )
 
 
-def _legend(sheet: Sheet, entries: Sequence[tuple[Artist, str]]) -> None:
+def _finish(sheet: Sheet, entries: Sequence[tuple[Artist, str]]) -> None:
+    join_minor_ticks(sheet)
     if entries:
         artists, names = zip(*entries, strict=True)
         sheet.subfigs[0].legend(list(artists), list(names), loc="outside right upper")

@@ -18,6 +18,7 @@ from gdexp.core.factor import Array
 from gdexp.plots.canvas import Sheet, drawn, legend_above
 from gdexp.plots.style import BLACK, GREY, SERIES
 from gdexp.plots.sweep_curves import MOST_NAMED, color_axis, colors_of, name_colors, shape_axis, shape_names
+from gdexp.plots.sweep_ticks import join_minor_ticks
 from gdexp.plots.swept import Swept
 from gdexp.plots.text import plain, shorten
 from gdexp.plots.ticks import logarithmic
@@ -93,6 +94,7 @@ def contraction(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = 
     else:
         entries += _draw_coloured(part, panels, sides, sweep, [Swept.of(name, sweep) for name in axes])
         legend_above(part, entries, len(entries))
+    join_minor_ticks(sheet)
     return sheet
 
 
@@ -119,7 +121,8 @@ def _prepare(panel: Axes, side: Side) -> Line2D:
     """Make the axes of `panel` and return the line on which runs do as predicted."""
     logarithmic(panel, "x")
     logarithmic(panel, "y")
-    panel.set(xlim=side.limits, ylim=side.limits, title=side.title)
+    panel.set(xlim=side.limits, ylim=side.limits)
+    panel.set_title(side.title, y=1.0)  # or matplotlib would measure everything to place it
     panel.set(xlabel=f"predicted {side.quantity}", ylabel=f"measured {side.quantity}")
     (line,) = panel.plot(side.limits, side.limits, color=GREY, linestyle="--", linewidth=1.1, zorder=1)
     return line

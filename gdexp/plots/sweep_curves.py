@@ -20,6 +20,7 @@ from gdexp.plots import ticks
 from gdexp.plots.canvas import Sheet, color_bar, drawn, legend_above
 from gdexp.plots.labels import STEP
 from gdexp.plots.style import GREY, SERIES, Series, Stroke, sequential
+from gdexp.plots.sweep_ticks import join_minor_ticks
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import plain, shorten
 from gdexp.plots.thinning import kept
@@ -57,6 +58,7 @@ def curves(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = "", c
         _draw_coloured(part, panel, sweep, seen, [Swept.of(name, sweep) for name in axes], logarithmic)
     finish(panel, sweep, bottom)
     step_range(panel, max(lengths), logarithmic)
+    join_minor_ticks(sheet)
     return sheet
 
 

@@ -16,6 +16,7 @@ from gdexp.core.factor import Array
 from gdexp.plots.canvas import Sheet, color_bar, drawn, legend_above
 from gdexp.plots.style import GREY, sequential
 from gdexp.plots.sweep_axes import Quantity, steps_to_gap
+from gdexp.plots.sweep_ticks import join_minor_ticks
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import short, width
 from gdexp.plots.views import SweepRun
@@ -77,6 +78,7 @@ def heatmap(sweep: Sequence[SweepRun], across: Swept, up: Swept, *, title: str =
     if hatched.any():
         key = Patch(facecolor="#eeeeee", edgecolor=GREY, hatch="////", linewidth=0.3)
         legend_above(part, [(key, "diverged" if not quantity.never else "diverged, or never there")], 1)
+    join_minor_ticks(sheet)
     return sheet
 
 
@@ -120,7 +122,13 @@ def _finish(panel: Axes, sweep: Sequence[SweepRun], across: Swept, up: Swept) ->
     names = across.tick_names()
     crowded = max(width(name, 9) for name in names) > 0.75
     turn: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-    panel.set_xticks(np.arange(len(names)) + 0.5, names, **turn)
-    panel.set_yticks(np.arange(len(up.values)) + 0.5, up.tick_names())
+    panel.set_xticks(*_named(names), **turn)
+    panel.set_yticks(*_named(up.tick_names()))
     panel.tick_params(length=0)
     panel.set(xlabel=across.label(sweep), ylabel=up.label(sweep))
+
+
+def _named(names: Sequence[str]) -> tuple[list[float], list[str]]:
+    """Return the middles of the rows or columns that have a name, and those names."""
+    places = [place for place, name in enumerate(names) if name]
+    return [place + 0.5 for place in places], [names[place] for place in places]

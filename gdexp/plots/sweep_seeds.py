@@ -14,6 +14,7 @@ from gdexp.plots.canvas import Sheet, drawn
 from gdexp.plots.style import SERIES
 from gdexp.plots.sweep_axes import MOST_GROUPS, Group, combinations
 from gdexp.plots.sweep_curves import finish, last_steps, lowest_gap, relative_gaps, spans_decades, step_range, visible
+from gdexp.plots.sweep_ticks import join_minor_ticks
 from gdexp.plots.swept import SEED, Swept
 from gdexp.plots.text import plain
 from gdexp.plots.thinning import kept
@@ -49,6 +50,7 @@ def seed_band(sweep: Sequence[SweepRun], axes: Sequence[str], *, title: str = ""
     part.legend(lines, names, loc="outside right upper")
     finish(panel, runs, bottom)
     step_range(panel, last, logarithmic)
+    join_minor_ticks(sheet)
     return sheet
 
 

@@ -16,6 +16,7 @@ from gdexp.plots.canvas import Sheet, drawn, legend_above
 from gdexp.plots.labels import STEP
 from gdexp.plots.losses import FEW_STEPS
 from gdexp.plots.style import SERIES
+from gdexp.plots.sweep_ticks import join_minor_ticks
 from gdexp.plots.views import SweepRun
 
 NAMES = dict(zip(TARGETS, ("10⁻²", "10⁻⁴", "10⁻⁶"), strict=True))
@@ -49,6 +50,7 @@ def targets(sweep: Sequence[SweepRun], *, title: str = "", caption: str = "") ->
         ticks.step_axis(panel, last)
     panel.set(xlabel=STEP, ylabel="share of the runs", ylim=(-0.04, 1.06))
     legend_above(part, entries, len(entries))
+    join_minor_ticks(sheet)
     return sheet
 
 

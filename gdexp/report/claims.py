@@ -27,11 +27,11 @@ from gdexp.report.checks import (
     Word,
     printed,
 )
-from gdexp.report.measured import Measured, UnknownError, few, place, selected, settings, word
+from gdexp.report.measured import Measured, UnknownError, few, place, settings, word
 from gdexp.report.study import Claim, Study
 from gdexp.tracking.read import RecordedRun
 
-__all__ = ["Comparison", "Finding", "Verdict", "findings", "selected", "tables"]
+__all__ = ["Comparison", "Finding", "Verdict", "claims_parameters", "findings", "tables"]
 
 
 class Verdict(Enum):
@@ -43,8 +43,6 @@ class Verdict(Enum):
 
 
 Numbered: TypeAlias = Sequence[tuple[RecordedRun, float]]
-WHOLE = ("steps", "steps_to_gap", "theory_steps_to_gap")
-"""Metrics that count."""
 DIFFERS = " \N{NOT EQUAL TO}"
 """The mark behind our number in a table where it is not the published one."""
 
@@ -99,6 +97,11 @@ def findings(
     """
     measured = Measured(runs, trajectory, {point for claim in study.claims for point in _points(claim)})
     return [finding for claim in study.claims for finding in _of_claim(claim, measured)]
+
+
+def claims_parameters(study: Study) -> bool:
+    """Return whether a claim of `study` is about the parameters of its runs."""
+    return any(point.metric.startswith("parameter_") for claim in study.claims for point in _points(claim))
 
 
 def tables(study: Study, found: Sequence[Finding]) -> list[Comparison]:
@@ -289,7 +292,7 @@ def _verdict(holds: bool) -> Verdict:
 def _ours(point: Point, value: float) -> str:
     if point.metric == "relative_gap":
         return numbers.fraction(value)
-    return f"{value:.0f}" if point.metric in WHOLE else numbers.number(value)
+    return f"{value:.0f}" if point.metric in numbers.COUNTS else numbers.number(value)
 
 
 def _difference(ours: float, published: float) -> str:

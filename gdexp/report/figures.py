@@ -14,7 +14,7 @@ from gdexp.tracking.read import RecordedRun, read_trajectories
 
 def draw_sweep(store: Store, runs: Sequence[RecordedRun], axes: Sequence[str], folder: Path) -> None:
     """Write the figures over the finished ones of `runs` into `folder`, which is made if there are any."""
-    finished = [run for run in runs if run.status == "FINISHED"]
+    finished = [run for run in runs if run.finished]
     if not finished:
         return
     folder.mkdir()

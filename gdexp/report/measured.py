@@ -29,7 +29,7 @@ def selected(selector: Selector, runs: Iterable[RecordedRun]) -> list[RecordedRu
     return [
         run
         for run in runs
-        if run.status == "FINISHED" and all(_has(run, key) and _is(run, key, value) for key, value in selector.items())
+        if run.finished and all(_has(run, key) and _is(run, key, value) for key, value in selector.items())
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from gdexp.core.contraction import ROUNDING
 
 ABSENT = "-"
+COUNTS = ("steps", "steps_to_gap", "theory_steps_to_gap")
+"""Metrics of a run that count something, and so are whole."""
 
 
 def number(value: float | None) -> str:

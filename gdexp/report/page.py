@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gdexp.report.blocks import Section
@@ -38,7 +38,7 @@ def _environment(*, autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) else value,
+        finalize=_shown,
     )
     made.filters |= {
         "data_uri": data_uri,
@@ -48,6 +48,11 @@ def _environment(*, autoescape: bool) -> Environment:
         "link": link,
     }
     return made
+
+
+def _shown(value: Any) -> Any:
+    # A picture's address has a hundred thousand characters, which isprintable looks through at once.
+    return visible(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def data_uri(picture: Path) -> str:

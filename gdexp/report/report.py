@@ -15,11 +15,11 @@ from gdexp.core.contraction import ROUNDING
 from gdexp.core.descent import TARGETS
 from gdexp.core.factor import Array
 from gdexp.plots import report_figures, save, sweep_figures
-from gdexp.report.claims import findings, tables
+from gdexp.report.claims import claims_parameters, findings, tables
 from gdexp.report.content import Reported, sections
 from gdexp.report.figures import drawable, drawn_axes, shared_settings
 from gdexp.report.measured import selected, why_none
-from gdexp.report.numbers import ABSENT, fraction, number
+from gdexp.report.numbers import ABSENT, COUNTS, fraction, number
 from gdexp.report.outcome_table import outcome_header, outcome_rows, whole
 from gdexp.report.outcomes import Outcome, outcomes
 from gdexp.report.page import html, markdown
@@ -29,7 +29,6 @@ from gdexp.report.words import caption
 from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun, RecordedSweep, artifact, read_trajectory
 
-COUNTS = ("steps", "steps_to_gap", "theory_steps_to_gap")
 COLORS = 256
 """Of a report's pictures: a report is sent around, and kept beside the code, where size counts."""
 
@@ -53,10 +52,14 @@ def prepare(
 def _prepared(
     name: str, sweep: RecordedSweep, study: Study | None, folder: Path, prefix: str, picture_format: str
 ) -> Reported:
-    def trajectory(run: RecordedRun) -> Mapping[str, Array]:
-        return read_trajectory(sweep.store, run)
-
     came = outcomes(sweep)
+    known = {one.run: one.columns for one in came}
+    more = study is not None and claims_parameters(study)
+
+    def trajectory(run: RecordedRun) -> Mapping[str, Array]:
+        # Parameters are read where they are claimed: those of all runs could be more than memory holds.
+        return read_trajectory(sweep.store, run) if more else known[run]
+
     found = findings(study, sweep.runs, trajectory) if study else []
     folder.mkdir(exist_ok=True)
     return Reported(

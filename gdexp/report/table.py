@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from gdexp.report.numbers import COUNTS
 from gdexp.report.words import short
 from gdexp.tracking.read import RecordedRun
 
@@ -35,10 +36,9 @@ def swept_values(run: RecordedRun, axes: Sequence[str]) -> list[str]:
 
 
 def _outcome(run: RecordedRun) -> list[str]:
-    reason = run.tags.get("gdexp.stop_reason", "-") if run.status == "FINISHED" else run.status.lower()
+    reason = run.tags.get("gdexp.stop_reason", "-") if run.finished else run.status.lower()
     stable = {"true": "yes", "false": "no"}.get(run.tags.get("gdexp.stable", ""), "-")
-    whole = ("steps", "steps_to_gap", "theory_steps_to_gap")
-    steps, to_gap, predicted = (f"{run.metrics[key]:.0f}" if key in run.metrics else "-" for key in whole)
+    steps, to_gap, predicted = (f"{run.metrics[key]:.0f}" if key in run.metrics else "-" for key in COUNTS)
     mse, gap = (f"{run.metrics[key]:.6g}" if key in run.metrics else "-" for key in ("mse_final", "mse_gap"))
     return [reason, stable, steps, mse, gap, to_gap, predicted]
 

@@ -8,8 +8,22 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gdexp.core.factor import Array
-from gdexp.report.checks import Bound, Check, NotCheckable, Order, Point, Selector, Table, Trend, Value, Word, printed
-from gdexp.report.claims import Comparison, Finding, Verdict, findings, selected, tables
+from gdexp.report.checks import (
+    Bound,
+    Check,
+    NotCheckable,
+    Number,
+    Order,
+    Point,
+    Selector,
+    Table,
+    Trend,
+    Value,
+    Word,
+    printed,
+)
+from gdexp.report.claims import Comparison, Finding, Verdict, claims_parameters, findings, tables
+from gdexp.report.measured import selected
 from gdexp.report.study import Claim, Source, Study
 from gdexp.tracking.errors import TrackingError
 from gdexp.tracking.read import RecordedRun
@@ -434,3 +448,11 @@ def test_a_selector_compares_numbers_as_numbers_and_the_rest_as_text(selector: S
         recorded({"lr": "0.01"}, params=first, name="3", status="FAILED"),
     ]
     assert [run.name for run in selected(selector, runs)] == names
+
+
+@pytest.mark.parametrize(
+    ("metric", "parameters"), [("mse", False), ("theory_contraction", False), ("parameter_bias", True)]
+)
+def test_a_study_tells_whether_it_claims_parameters(metric: str, parameters: bool) -> None:
+    check = Value(Point(metric), Number("1"))
+    assert claims_parameters(Study("Why?", (Claim("one", Source("A paper"), SAYS, {}, check),))) is parameters
