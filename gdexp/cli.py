@@ -43,6 +43,7 @@ def single_run(settings: DictConfig) -> None:
     from gdexp.tracking.context import typed_command
     from gdexp.tracking.links import run_link, ui_hint
     from gdexp.tracking.read import COMMAND, STUDY
+    from gdexp.tracking.unsent import FOLDER
 
     # As they were typed: to read one by one would resolve what is written in them.
     overrides = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
@@ -50,6 +51,9 @@ def single_run(settings: DictConfig) -> None:
     try:
         config = Config.from_mapping(settings_of(settings))
         plan = plan_run(config)
+        if config.dry_run:
+            say(f"would run {plan.name}; nothing was run: dry_run=true.")
+            return
         store = open_store(config.tracking)
     except Exception as error:
         # Leaving here keeps Hydra from adding lines of its own.
@@ -62,6 +66,9 @@ def single_run(settings: DictConfig) -> None:
     except Exception as error:
         fail("gdexp", error)
     say(summary(result.trajectory, plan.theory))
+    if store.delivery.unsent.holds(result.run_id):
+        say(f"gdexp: the run is kept in {FOLDER} until `python -m gdexp.resume` sends it", error=True)
+        sys.exit(1)
     say(f"  recorded   run {result.run_id} in experiment {store.experiment!r} of {store.uri}")
     say(f"  to look    {ui_hint(store)} {run_link(store, result.run_id)}")
 

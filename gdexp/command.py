@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import signal
 import sys
 import traceback
@@ -18,7 +19,17 @@ from gdexp.tracking import Tracking
 if TYPE_CHECKING:
     from gdexp.tracking import Store
 
+INTERRUPTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a request to terminate, a terminal that is closed."""
 Refusal = Callable[[Exception], str | None]
+
+
+class Told(logging.Handler):
+    """Say on the terminal what goes wrong and is being mended."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say(f"gdexp: {printable(record.getMessage())}", error=True)
 
 
 class UsageError(GdexpError):
@@ -77,8 +88,11 @@ def command(
     `refusal` returns that line, or None for any other error, which ends with status `failed` and is told in full.
     `interrupted` is what is said after Ctrl-C or a request to terminate.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    for number in INTERRUPTS:
+        # Under nohup a terminal may close.
+        if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    logging.getLogger("gdexp").addHandler(Told())
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -110,6 +124,6 @@ def fail(name: str, error: Exception, status: int = 1) -> NoReturn:
 
 def interrupt(_signal: int, _frame: FrameType | None) -> None:
     """Treat a request to terminate like Ctrl-C, and let no second one disturb what is being saved after the first."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

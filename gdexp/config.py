@@ -63,7 +63,8 @@ class Config:
     """Everything that a run may be told; the defaults are the worked example.
 
     `lr` is the learning rate in units of `lr_unit`: `absolute`, or `limit`, the largest stable one. `seed` feeds
-    what is random in a run. Raises ParameterError for a value that a setting does not take.
+    what is random in a run. `dry_run`, which is not recorded, says that nothing is to be carried out. Raises
+    ParameterError for a value that a setting does not take.
     """
 
     lr: float = 0.01
@@ -76,12 +77,15 @@ class Config:
     tracking: Tracking = field(default_factory=Tracking)
     plots: Plots = field(default_factory=Plots)
     experiment: str | None = None
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lr", number("lr", self.lr, above=0))
         object.__setattr__(self, "seed", whole_number("seed", self.seed, least=0))
         choice("lr_unit", self.lr_unit, LR_UNITS)
         choice("engine", self.engine, ENGINES)
+        if not isinstance(self.dry_run, bool):
+            raise ParameterError("dry_run", "true or false", self.dry_run)
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], *, plots: str | None = "all") -> Config:
@@ -114,8 +118,8 @@ class Config:
         )
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the configuration as nested plain values, from which `from_mapping` makes the same one again."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return what is recorded as nested plain values, from which `from_mapping` makes the same configuration."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "dry_run"}
         plain["data"] = {"name": self.data.name, **asdict(self.data)}
         plain["init"] = {"name": self.init.name, **self.init.settings}
         for group in ("stopping", "tracking", "plots"):

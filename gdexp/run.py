@@ -20,6 +20,7 @@ from gdexp.tracking import Store, masked, recorded_run
 from gdexp.tracking.context import environment_text
 from gdexp.tracking.metrics import parameter_names
 from gdexp.tracking.record import Outcome, dataset_input, descent_outcome
+from gdexp.tracking.recorded import CONFIG_HASH
 from gdexp.tracking.trajectory import write_trajectory
 
 
@@ -45,9 +46,9 @@ class Plan:
         return self.config.params()
 
     @property
-    def tags(self) -> dict[str, str]:
-        """What the run is known by: the hash of everything that decides its numbers."""
-        return {"gdexp.config_hash": self.config.sha256(self.dataset.sha256)}
+    def config_hash(self) -> str:
+        """The hash of everything that decides the run's numbers."""
+        return self.config.sha256(self.dataset.sha256)
 
     @property
     def names(self) -> list[str]:
@@ -144,7 +145,9 @@ def execute(
     `overrides` are what the user typed, recorded as they are.
     """
     config = plan.config
-    with recorded_run(store, name or plan.name, plan.params, {**plan.tags, **(tags or {})}, parent) as record:
+    with recorded_run(
+        store, name or plan.name, plan.params, {CONFIG_HASH: plan.config_hash, **(tags or {})}, parent
+    ) as record:
         trajectory = descend(
             plan.dataset.problem, lr=plan.lr, start=plan.start, stopping=config.stopping, engine=config.engine
         )

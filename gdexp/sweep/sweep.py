@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -13,53 +14,45 @@ from gdexp.config import Config
 from gdexp.core import GdexpError
 from gdexp.report.figures import draw_sweep
 from gdexp.report.table import sweep_description, text_table, write_csv
-from gdexp.report.words import line, short
+from gdexp.report.words import line
 from gdexp.run import execute, plan_run
+from gdexp.sweep.jobs import Job, job_of
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
-from gdexp.tracking import RunRecord, Tracking, TrackingError, open_store
-from gdexp.tracking.context import typed_command
+from gdexp.tracking import RunRecord, Store, Tracking, TrackingError, masked, open_store
+from gdexp.tracking.backend import now
+from gdexp.tracking.context import typed_arguments, typed_command
+from gdexp.tracking.errors import is_away
 from gdexp.tracking.links import sweep_links, ui_hint
-from gdexp.tracking.read import AXES, COMMAND, JOB, RUNS, STUDY, SWEPT, children
+from gdexp.tracking.process import PROCESS, of_this_process
+from gdexp.tracking.read import (
+    ARGUMENTS,
+    AXES,
+    COMMAND,
+    JOB,
+    RUNS,
+    STUDY,
+    SWEEP_HASH,
+    SWEPT,
+    RecordedRun,
+    children,
+    find_run,
+)
 from gdexp.tracking.record import start_run
+from gdexp.tracking.store import existing_store
+from gdexp.tracking.unsent import FOLDER
 
 DRAWN_RUNS = 100
 """In a sweep of more runs than this no run draws figures of its own unless it is told to."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of a sweep: its number from 0, what the user typed for it, and the values that set it apart."""
+class CheckedJob:
+    """A job whose run can be carried out, with its configuration and the hash of what decides its numbers."""
 
-    number: int
-    overrides: tuple[str, ...]
-    swept: Mapping[str, str]
-
-    @property
-    def name(self) -> str:
-        """The run's name: its own values, as in `lr=0.01, init=zero`."""
-        return ", ".join(f"{key}={short(value)}" for key, value in self.swept.items()) or "defaults"
-
-
-def jobs_of(overrides: Sequence[Sequence[str]]) -> list[Job]:
-    """Return the jobs of the given overrides; what they differ in is what is swept, or all they set if there is one."""
-    pairs = [{key.lstrip("+"): value for key, _, value in (text.partition("=") for text in job)} for job in overrides]
-    keys = dict.fromkeys(key for job in pairs for key in job)
-    varied = [key for key in keys if any(job.get(key) != pairs[0].get(key) for job in pairs)]
-    if any(key.startswith("tracking.") for key in varied):
-        raise GdexpError("tracking.* takes one value for a whole sweep: its runs are compared in one place")
-    axes = varied or [key for key in pairs[0] if key != "experiment" and not key.startswith("tracking.")]
-    if not axes:
-        raise GdexpError("a sweep takes at least one key with its values, as in lr=0.001,0.01,0.1")
-    return [
-        Job(number, tuple(job), {key: value for key, value in given.items() if key in axes})
-        for number, (job, given) in enumerate(zip(overrides, pairs, strict=True))
-    ]
-
-
-def axes_of(jobs: Sequence[Job]) -> list[str]:
-    """Return the keys in which `jobs` differ; not every job has to set each."""
-    return list(dict.fromkeys(key for job in jobs for key in job.swept))
+    job: Job
+    config: Config
+    config_hash: str
 
 
 def child_config(settings: Mapping[str, Any], runs: int) -> Config:
@@ -77,56 +70,116 @@ def as_child(config: Config, runs: int) -> Config:
 class Sweep:
     """A sweep under way; it goes along with each job, to another process if need be.
 
-    `draws` tells whether figures over its runs are wanted.
+    `total` counts its runs. `numbers` are those of the jobs that are still to be done, None for all. `draws` tells
+    whether figures over its runs are wanted.
     """
 
     parent_id: str
     tracking: Tracking
-    jobs: tuple[Job, ...]
+    axes: tuple[str, ...]
+    total: int
     progress: Progress
     draws: bool
+    numbers: tuple[int, ...] | None = None
 
-    @property
-    def axes(self) -> list[str]:
-        """The keys that are swept."""
-        return axes_of(self.jobs)
+    def job(self, place: int, overrides: Sequence[str]) -> Job:
+        """Return the job that a launcher counts as `place`, from 0, among those that are still to be done."""
+        return job_of(place if self.numbers is None else self.numbers[place], overrides, self.axes)
 
 
-def checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> list[Config]:
-    """Return the configuration of each job after planning its run; raises GdexpError for one that cannot be had.
+def checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> list[CheckedJob]:
+    """Return each job with its configuration after planning its run; raises GdexpError for one that cannot be had.
 
     `settings` are those of each job; `plots.name` stays None where they leave it to the sweep.
     """
-    configs = []
+    found = []
     for job, given in zip(jobs, settings, strict=True):
         try:
-            configs.append(Config.from_mapping(given, plots=None))
-            plan_run(configs[-1])  # and not kept: a plan holds its data
+            config = Config.from_mapping(given, plots=None)
+            plan = plan_run(config)  # and not kept: a plan holds its data
         except GdexpError as error:
             raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
-    return configs
+        found.append(CheckedJob(job, config, plan.config_hash))
+    return found
 
 
-def begin(jobs: Sequence[Job], configs: Sequence[Config]) -> Sweep:
-    """Open the store and record the parent of `jobs`, whose `configs` have been checked.
+def begin(jobs: Sequence[CheckedJob], axes: Sequence[str]) -> Sweep:
+    """Open the store and record the parent of `jobs`, a sweep of the keys `axes`.
 
     Raises TrackingError before anything is recorded.
     """
-    first = configs[0]
+    first = jobs[0].config
     store = open_store(first.tracking)
-    axes = axes_of(jobs)
     tags = {AXES: json.dumps(axes), RUNS: str(len(jobs)), COMMAND: typed_command()}
+    tags |= {ARGUMENTS: json.dumps(typed_arguments()), SWEEP_HASH: sweep_hash(jobs)}
     title = " x ".join(axes)
     if first.experiment:
         tags[STUDY] = first.experiment
         title = f"{first.experiment}: {title}"
-    count = f"{len(jobs)} run{'s' * (len(jobs) != 1)}"
+    count = runs_in_words(len(jobs))
     record = start_run(store, f"sweep of {title} ({count})", tags)
     say(f"{count} over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}")
-    if len(jobs) > DRAWN_RUNS and any(config.plots.name is None for config in configs):
+    if len(jobs) > DRAWN_RUNS and any(job.config.plots.name is None for job in jobs):
         say(f"More than {DRAWN_RUNS} runs: the sweep's figures are drawn, its runs' own only with plots=loss_curve")
-    draws = any(config.plots.name != "none" for config in configs)
-    return Sweep(record.run_id, first.tracking, tuple(jobs), Progress(len(jobs), time.time()), draws)
+    progress = Progress(len(jobs), time.time())
+    return Sweep(record.run_id, first.tracking, tuple(axes), len(jobs), progress, draws(jobs))
+
+
+def preview(jobs: Sequence[CheckedJob], axes: Sequence[str], resume: str | None = None) -> None:
+    """Say which runs would be done, those that the sweep `resume` lacks or else all, and do nothing."""
+    tracking = jobs[0].config.tracking
+    place = f"experiment {tracking.experiment!r} of {masked(tracking.resolved_uri)}"
+    wanted = jobs if resume is None else missing(existing_store(tracking), resume, jobs)
+    where = f"recorded in {place}" if resume is None else f"done in the sweep {resume} of {place}"
+    say(f"{runs_in_words(len(wanted))} over {', '.join(axes)}, checked; to be {where}")
+    for job in wanted:
+        say(f"  {job.job.number + 1}  {job.job.name}")
+    say("Nothing was run: dry_run=true.")
+
+
+def missing(store: Store, parent_id: str, jobs: Sequence[CheckedJob]) -> list[CheckedJob]:
+    """Return those of `jobs` that did not finish in the sweep with the parent `parent_id`.
+
+    Raises GdexpError where `jobs` are not those that it began with.
+    """
+    parent = find_run(store, parent_id)
+    if parent.tags.get(SWEEP_HASH) != sweep_hash(jobs):
+        raise GdexpError(
+            f"the sweep {parent_id} cannot be resumed: the configuration or the data are not those that it began with; "
+            "restore them, or begin the sweep anew"
+        )
+    finished = {run.job for run in children(store, parent_id, parent.experiment_id) if run.status == "FINISHED"}
+    return [job for job in jobs if job.job.number not in finished]
+
+
+def resumed(parent_id: str, jobs: Sequence[CheckedJob], axes: Sequence[str]) -> Sweep:
+    """Take up the sweep with the parent `parent_id`, whose `jobs` these are, to carry out those that did not finish.
+
+    Raises GdexpError where `jobs` are not those that it began with.
+    """
+    tracking = jobs[0].config.tracking
+    store = open_store(tracking)
+    numbers = tuple(job.job.number for job in missing(store, parent_id, jobs))
+    store.backend.log(parent_id, tags={PROCESS: of_this_process()}, started=now())
+    store.backend.set_status(parent_id, "RUNNING")
+    say(f"{len(numbers)} of {runs_in_words(len(jobs))} over {', '.join(axes)} to be done in the sweep {parent_id}")
+    progress = Progress(len(numbers), time.time())
+    return Sweep(parent_id, tracking, tuple(axes), len(jobs), progress, draws(jobs), numbers)
+
+
+def sweep_hash(jobs: Sequence[CheckedJob]) -> str:
+    """Return the hash of everything that decides the numbers of all runs."""
+    return hashlib.sha256("\n".join(job.config_hash for job in jobs).encode()).hexdigest()
+
+
+def draws(jobs: Sequence[CheckedJob]) -> bool:
+    """Tell whether figures over the runs are wanted: whether any of them draws some."""
+    return any(job.config.plots.name != "none" for job in jobs)
+
+
+def runs_in_words(count: int) -> str:
+    """Return how many runs, as in `1 run`."""
+    return f"{count} run{'s' * (count != 1)}"
 
 
 def child_tags(job: Job) -> dict[str, str]:
@@ -134,48 +187,70 @@ def child_tags(job: Job) -> dict[str, str]:
     return {JOB: str(job.number)} | {f"{SWEPT}{key}": value for key, value in job.swept.items()}
 
 
-def run_child(sweep: Sweep, number: int, config: Config) -> bool:
+def run_child(sweep: Sweep, place: int, overrides: Sequence[str], config: Config) -> bool:
     """Carry out one job and return whether it finished; a failure is printed and does not stop the others."""
-    job = sweep.jobs[number]
-    sweep.progress.running(number, job.name)
+    job = sweep.job(place, overrides)
+    sweep.progress.running(place, job.name)
     try:
         plan = plan_run(config)
         for remark in plan.remarks:
             say(f"{job.name}: {remark}")
         store = open_store(sweep.tracking)
         result = execute(plan, store, job.overrides, name=job.name, parent=sweep.parent_id, tags=child_tags(job))
+        kept = f"; kept in {FOLDER}" if store.delivery.unsent.holds(result.run_id) else ""
     except Exception as error:
         where = " ".join(getattr(error, "__notes__", []))
         reason = str(error).partition("\n")[0]
-        sweep.progress.finished(number, job.name, f"FAILED, {type(error).__name__}: {reason}")
+        sweep.progress.finished(place, job.name, f"FAILED, {type(error).__name__}: {reason}")
         if where:
             say(f"gdexp: {job.name} failed; traceback.txt of {where} tells more", error=True)
         return False
-    sweep.progress.finished(number, job.name, line(result.trajectory))
+    sweep.progress.finished(place, job.name, line(result.trajectory) + kept)
     return True
 
 
-def finish(sweep: Sweep, status: str) -> None:
+def finish(sweep: Sweep, status: str) -> bool:
     """End the parent with what its children recorded: table, figures and links, printed and kept.
 
     `status` is FINISHED, FAILED where some run failed, or KILLED after an interrupt, which spends no time on figures.
+    Returns whether the store has all of it; otherwise the rest is left to a resumption.
     """
     store = open_store(sweep.tracking)
-    parent = RunRecord(store, sweep.parent_id)
-    runs = children(store, sweep.parent_id)
+    try:
+        deliver(store)
+        conclude(store, sweep, store.delivery.insist(lambda _: children(store, sweep.parent_id)), status)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        say(f"gdexp: the sweep is brought to its end by `python -m gdexp.resume {sweep.parent_id}`", error=True)
+        return False
+    return not store.delivery.unsent.holds(sweep.parent_id)
+
+
+def deliver(store: Store) -> None:
+    """Send what is kept for `store`, and say so; raises StoreAwayError where it is away."""
+    sent = store.delivery.insist(lambda _: sum(1 for _ in store.delivery.unsent.send(store.backend)))
+    if sent:
+        say(f"Sent what was kept of {runs_in_words(sent)}")
+
+
+def conclude(store: Store, sweep: Sweep, runs: Sequence[RecordedRun], status: str) -> None:
+    """Make the table, the figures and the links of `runs`, and end the parent."""
+    parent, axes = RunRecord(store, sweep.parent_id), list(sweep.axes)
     seconds = time.time() - sweep.progress.started
-    took = f"{len(runs)} of {len(sweep.jobs)} runs in {seconds:.1f} s, {seconds / max(1, len(runs)):.2f} s a run"
-    say(f"\n{text_table(runs, sweep.axes)}\n\n{took}.")
-    links = sweep_links(store, sweep.parent_id, [run.run_id for run in runs], sweep.axes)
-    parent.note(sweep_description(took, links, runs, sweep.axes))
+    took = f"{len(runs)} of {sweep.total} runs in {seconds:.1f} s, {seconds / max(1, len(runs)):.2f} s a run"
+    say(f"\n{text_table(runs, axes)}\n\n{took}.")
+    links = sweep_links(store, sweep.parent_id, [run.run_id for run in runs], axes)
+    parent.note(sweep_description(took, links, runs, axes))
     try:
         with parent.files() as folder:
-            write_csv(folder / "table.csv", runs, sweep.axes)
+            write_csv(folder / "table.csv", runs, axes)
         with parent.files() as folder:
             if sweep.draws and status != "KILLED":
-                draw_sweep(store, runs, sweep.axes, folder / "plots")
+                draw_sweep(store, runs, axes, folder / "plots")
     except Exception as error:
-        parent.failed(error)
+        if not is_away(error):
+            parent.failed(error)
         raise
     parent.end(status)
     say("\n".join([f"\nTo look: {ui_hint(store)}", *(f"  {label}: {link}" for label, link in links.items())]))

@@ -21,8 +21,9 @@ from omegaconf import DictConfig
 from gdexp.config import typed
 from gdexp.core import GdexpError, ParameterError
 from gdexp.sweep.composition import JobConfigs, settings_of
+from gdexp.sweep.jobs import axes_of, jobs_of
 from gdexp.sweep.logspace import expanded
-from gdexp.sweep.sweep import Sweep, begin, checked, child_config, finish, jobs_of, run_child
+from gdexp.sweep.sweep import Sweep, begin, checked, child_config, finish, preview, resumed, run_child
 from gdexp.sweep.vectorized import VectorizedLauncher, refuse
 
 
@@ -31,10 +32,13 @@ class CheckedSweeper(Sweeper):
 
     `params` is what a study sweeps: for each key the text of its values. `runs` is what it tries one by one, where
     not every combination is meant: for each run the keys that it sets. Both together try each run in every combination.
+    `resume` is the id of the parent whose missing runs are to be done.
     """
 
-    def __init__(self, params: dict[str, Any] | None, runs: list[dict[str, Any]] | None = None) -> None:
-        self.params, self.runs = params or {}, runs or [{}]
+    def __init__(
+        self, params: dict[str, Any] | None, runs: list[dict[str, Any]] | None = None, resume: str | None = None
+    ) -> None:
+        self.params, self.runs, self.resume = params or {}, runs or [{}], resume
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:  # noqa: ARG002
         """Remember what a launcher will need."""
@@ -44,26 +48,34 @@ class CheckedSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Check every job, run them all, and end the process with status 1 where some failed."""
         overrides = self._combinations(arguments)
-        jobs = jobs_of(overrides)
-        configs = checked(jobs, [self.configs.settings(self.job_config, job) for job in overrides])
+        settings = [self.configs.settings(self.job_config, job) for job in overrides]
+        jobs, axes = checked(jobs_of(overrides), settings), axes_of(overrides)
         if self.job_config.hydra.runtime.choices["hydra/launcher"] == "vectorized":
-            refuse(jobs, configs, self.job_config.hydra.callbacks)
-        sweep = begin(jobs, configs)
+            refuse(jobs, self.job_config.hydra.callbacks)
+        if jobs[0].config.dry_run:
+            preview(jobs, axes, self.resume)
+            return []
+        sweep = begin(jobs, axes) if self.resume is None else resumed(self.resume, jobs, axes)
+        if sweep.numbers is not None:
+            jobs, overrides = (
+                [jobs[number] for number in sweep.numbers],
+                [overrides[number] for number in sweep.numbers],
+            )
         status = "KILLED"
         try:
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self.context, task_function=partial(run_job, sweep), config=self.job_config
             )
             if isinstance(launcher, VectorizedLauncher):
-                launcher.sweep, launcher.configs = sweep, configs
-            results = launcher.launch(overrides, initial_job_idx=0)
+                launcher.sweep, launcher.jobs = sweep, jobs
+            results = launcher.launch(overrides, initial_job_idx=0) if overrides else []
             status = "FINISHED" if all(result.return_value for result in results) else "FAILED"
         except Exception:
             status = "FAILED"
             raise
         finally:
-            finish(sweep, status)
-        if status == "FAILED":
+            whole = finish(sweep, status)
+        if status == "FAILED" or not whole:
             sys.exit(1)
         return results
 
@@ -98,7 +110,8 @@ class CheckedSweeper(Sweeper):
 
 def run_job(sweep: Sweep, config: DictConfig) -> bool:
     """Carry out the job that Hydra is running; a top-level function, so that launchers can send it to workers."""
-    return run_child(sweep, HydraConfig.get().job.num, child_config(settings_of(config), len(sweep.jobs)))
+    job = HydraConfig.get()
+    return run_child(sweep, job.job.num, job.overrides.task, child_config(settings_of(config), sweep.total))
 
 
 def register() -> None:

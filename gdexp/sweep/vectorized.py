@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gdexp.config import Config
 from gdexp.core import GdexpError, Trajectory, descend_all
 from gdexp.data import load
 from gdexp.run import Plan, plan_run, write_files
-from gdexp.sweep.sweep import Job, Sweep, as_child, child_tags, run_child
+from gdexp.sweep.jobs import Job
+from gdexp.sweep.sweep import CheckedJob, Sweep, as_child, child_tags, run_child
 from gdexp.terminal import say
 from gdexp.tracking import open_store
-from gdexp.tracking.record import finished_run, now
+from gdexp.tracking.backend import now
+from gdexp.tracking.record import finished_run
+from gdexp.tracking.recorded import CONFIG_HASH
 from gdexp.tracking.sqlite import SqliteBackend
 
 NUMBERS_AT_ONCE = 2**23
@@ -29,28 +32,28 @@ RUNS_AT_ONCE = 500
 class VectorizedLauncher(Launcher):
     """Hydra's launcher that carries out a sweep's jobs together, without Hydra's own work for each of them.
 
-    The sweeper hands it the `sweep` and the `configs` of its runs, which it has checked.
+    The sweeper hands it the `sweep` and the `jobs` that it has checked.
     """
 
     sweep: Sweep
-    configs: Sequence[Config]
+    jobs: Sequence[CheckedJob]
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Need nothing of what Hydra's own launchers compose jobs from."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:  # noqa: ARG002
         """Return whether each job finished."""
-        configs = [as_child(config, len(self.configs)) for config in self.configs]
-        finished = [done for batch in batches(configs) for done in run_batch(self.sweep, batch, configs)]
+        jobs = [replace(job, config=as_child(job.config, self.sweep.total)) for job in self.jobs]
+        finished = [done for batch in batches(jobs) for done in run_batch(self.sweep, batch, jobs)]
         return [
             JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=done)
             for overrides, done in zip(job_overrides, finished, strict=True)
         ]
 
 
-def refuse(jobs: Sequence[Job], configs: Sequence[Config], callbacks: object) -> None:
+def refuse(jobs: Sequence[CheckedJob], callbacks: object) -> None:
     """Raise GdexpError for what takes runs one by one: the store, an engine, or Hydra's `callbacks`."""
-    store = open_store(configs[0].tracking)
+    store = open_store(jobs[0].config.tracking)
     if not isinstance(store.backend, SqliteBackend):
         raise GdexpError(
             "hydra/launcher=vectorized records many runs at once, which takes a local SQLite store of MLflow's present "
@@ -58,45 +61,45 @@ def refuse(jobs: Sequence[Job], configs: Sequence[Config], callbacks: object) ->
         )
     if callbacks:
         raise GdexpError("hydra/launcher=vectorized calls no hydra.callbacks for each job; leave one of the two out")
-    for job, config in zip(jobs, configs, strict=True):
-        if config.engine != "spectral":
+    for checked in jobs:
+        if checked.config.engine != "spectral":
             raise GdexpError(
-                f"hydra/launcher=vectorized descends with engine=spectral and not with engine={config.engine}; "
-                f"leave one of the two out (job {job.number + 1} of {len(jobs)}: {job.name})"
+                f"hydra/launcher=vectorized descends with engine=spectral and not with engine={checked.config.engine}; "
+                f"leave one of the two out (job {checked.job.number + 1} of {len(jobs)}: {checked.job.name})"
             )
 
 
-def batches(configs: Sequence[Config]) -> Iterator[range]:
-    """Yield the numbers of the jobs that are carried out at once, in their order."""
+def batches(jobs: Sequence[CheckedJob]) -> Iterator[range]:
+    """Yield the places of the jobs that are carried out at once, in their order."""
     first = 0
-    while first < len(configs):
+    while first < len(jobs):
         longest = max(
-            (config.stopping.max_iterations + 1) * (load(config.data).problem.p + 4)
-            for config in configs[first : first + RUNS_AT_ONCE]
+            (job.config.stopping.max_iterations + 1) * (load(job.config.data).problem.p + 4)
+            for job in jobs[first : first + RUNS_AT_ONCE]
         )
-        size = max(1, min(RUNS_AT_ONCE, NUMBERS_AT_ONCE // longest, len(configs) - first))
+        size = max(1, min(RUNS_AT_ONCE, NUMBERS_AT_ONCE // longest, len(jobs) - first))
         yield range(first, first + size)
         first += size
 
 
-def run_batch(sweep: Sweep, batch: range, configs: Sequence[Config]) -> list[bool]:
-    """Carry out the jobs of the numbers `batch`, and return whether each finished.
+def run_batch(sweep: Sweep, batch: range, jobs: Sequence[CheckedJob]) -> list[bool]:
+    """Carry out the jobs at the places `batch`, and return whether each finished.
 
     Where something goes wrong they are carried out one by one, so that one failure is one run's.
     """
-    jobs = [sweep.jobs[number] for number in batch]
+    chosen = [jobs[place] for place in batch]
     try:
-        plans = [plan_run(configs[number]) for number in batch]
+        plans = [plan_run(job.config) for job in chosen]
         announce(plans)
         trajectories = descended(plans)
-        record(sweep, jobs, plans, trajectories)
+        record(sweep, [job.job for job in chosen], plans, trajectories)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         say(f"{type(error).__name__}: {reason}; the next {len(batch)} runs are carried out one by one", error=True)
-        return [run_child(sweep, number, configs[number]) for number in batch]
+        return [run_child(sweep, place, jobs[place].job.overrides, jobs[place].config) for place in batch]
     reasons = Counter(trajectory.reason.tag for trajectory in trajectories)
     outcome = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    sweep.progress.finished(batch[-1], f"{len(batch)} runs to {jobs[-1].name}", outcome)
+    sweep.progress.finished(batch[-1], f"{len(batch)} runs to {chosen[-1].job.name}", outcome)
     return [True] * len(batch)
 
 
@@ -133,7 +136,7 @@ def record(sweep: Sweep, jobs: Sequence[Job], plans: Sequence[Plan], trajectorie
     with store.backend.reserved(store.experiment_id, len(jobs)) as reserved:
         for (run_id, folder), job, plan, trajectory in zip(reserved, jobs, plans, trajectories, strict=True):
             write_files(plan, trajectory, job.overrides, folder)
-            tags, outcome = {**plan.tags, **child_tags(job)}, plan.outcome(trajectory)
+            tags, outcome = {CONFIG_HASH: plan.config_hash, **child_tags(job)}, plan.outcome(trajectory)
             rows.append(
                 finished_run(run_id, job.name, plan.params, tags, outcome, started=started, parent=sweep.parent_id)
             )

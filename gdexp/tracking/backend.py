@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 
 from gdexp.core.factor import Array
 from gdexp.tracking.recorded import RecordedRun
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +37,16 @@ class DatasetInput:
     digest: str
     source: str
     profile: str
+
+
+@dataclass(frozen=True, eq=False)
+class NewRun:
+    """A run that begins, at `started` in milliseconds since 1970."""
+
+    name: str
+    started: int
+    tags: Mapping[str, str] = field(repr=False)
+    params: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +85,11 @@ class Backend(Protocol):
     def create_experiment(self, name: str, location: str | None) -> None:
         """Create an experiment, with its artifacts in `location` unless the store decides where."""
 
-    def create_run(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], params: Mapping[str, str], started: int
-    ) -> str:
-        """Create a run that is RUNNING, with its tags and params, and return its id."""
+    def create_run(self, experiment_id: str, run: NewRun, *, again: bool = False) -> str:
+        """Create a run that is RUNNING, with its tags and params, and return its id.
+
+        `again` where an earlier call may have created it, although it failed: it is not created twice.
+        """
 
     def log(
         self,
@@ -85,8 +102,8 @@ class Backend(Protocol):
     ) -> None:
         """Add `metrics`, `tags` and `dataset` to a run that began at `started`."""
 
-    def end_run(self, run_id: str, status: str) -> None:
-        """End a run as FINISHED, FAILED or KILLED."""
+    def set_status(self, run_id: str, status: str, ended: int | None = None) -> None:
+        """End a run as FINISHED, FAILED or KILLED, at `ended` or now, or have it RUNNING again."""
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""
@@ -99,6 +116,9 @@ class Backend(Protocol):
 
     def children(self, experiment_id: str, parent_id: str) -> list[RecordedRun]:
         """Return the children of a run that are not deleted, the latest first."""
+
+    def running(self, experiment_id: str) -> list[RecordedRun]:
+        """Return the runs of an experiment that are RUNNING, the latest first."""
 
     def latest(self, experiment_id: str, tag: str, value: str | None = None) -> RecordedRun | None:
         """Return the run that began last of those that have the tag, with `value` unless that is None."""

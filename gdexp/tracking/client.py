@@ -1,4 +1,4 @@
-"""A store behind MLflow's own client: a server, another database, a SQLite store of another version."""
+"""A store behind MLflow's own client: a server, a SQLite store of another version."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gdexp.tracking.backend import DatasetInput, Experiment, Series
+from gdexp.tracking.backend import DatasetInput, Experiment, NewRun, Series
+from gdexp.tracking.errors import TrackingError, is_away
+from gdexp.tracking.process import PROCESS
 from gdexp.tracking.recorded import PARENT, RecordedRun, recorded_data
+from gdexp.tracking.settings import masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 METRICS_AT_ONCE = 1000
 """MLflow takes so many in one call; more would only fill the memory."""
 PARAMS_AT_ONCE = 100
+DATABASES = ("postgresql", "postgres", "mysql", "mssql")
+"""Schemes of the databases that MLflow's client would write to by itself."""
 
 
 def import_mlflow() -> None:
@@ -30,8 +35,9 @@ def import_mlflow() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # MLflow would print the address of every run that ends, with the credentials in it.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # A server that has gone away is reported within seconds, not after MLflow's default of several minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    # Whether and how long to try again is decided in `delivery`, and said; MLflow would be silent for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     import mlflow  # noqa: F401
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -39,7 +45,14 @@ def import_mlflow() -> None:
 
 @lru_cache(maxsize=4)
 def mlflow_client(uri: str) -> MlflowClient:
-    """Return MLflow's client for the store at `uri`."""
+    """Return MLflow's client for the store at `uri`; raises TrackingError for a database without a server before it."""
+    # MLflow would scatter the artifacts over the disks of those who happen to create an experiment or a run.
+    if uri.partition(":")[0].partition("+")[0].lower() in DATABASES:
+        raise TrackingError(
+            f"tracking.uri takes the address of a server or a SQLite file; got {masked(uri)!r}, a database, which "
+            "keeps no artifacts; start `mlflow server --backend-store-uri DATABASE --artifacts-destination FOLDER`, "
+            "and set tracking.uri to its address"
+        )
     import_mlflow()
     from mlflow import MlflowClient
 
@@ -77,16 +90,22 @@ class ClientBackend:
         """Create an experiment, with its artifacts in `location` unless the store decides where."""
         self._client.create_experiment(name, artifact_location=location)
 
-    def create_run(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], params: Mapping[str, str], started: int
-    ) -> str:
-        """Create a run that is RUNNING, with its tags and params, and return its id."""
-        run_id: str = self._client.create_run(experiment_id, started, dict(tags), name).info.run_id
+    def create_run(self, experiment_id: str, run: NewRun, *, again: bool = False) -> str:
+        """Create a run that is RUNNING, with its tags and params, and return its id.
+
+        `again` where an earlier call may have created it, although it failed: it is not created twice.
+        """
+        found = self.latest(experiment_id, PROCESS, run.tags[PROCESS]) if again else None
+        if found:
+            run_id = found.run_id
+        else:
+            run_id = self._client.create_run(experiment_id, run.started, dict(run.tags), run.name).info.run_id
         try:
-            self._params(run_id, params)
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self.end_run(run_id, "FAILED")
+            self._params(run_id, run.params)
+        except BaseException as error:
+            if not is_away(error):
+                with contextlib.suppress(Exception):
+                    self.set_status(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         return run_id
 
@@ -110,19 +129,32 @@ class ClientBackend:
         from mlflow import entities
 
         if dataset is not None:
-            kept = entities.Dataset(
-                dataset.name, dataset.digest, source_type="gdexp", source=dataset.source, profile=dataset.profile
-            )
-            self._client.log_inputs(run_id, [entities.DatasetInput(kept)])
+            self._dataset(run_id, dataset)
         remaining = _points(metrics, started)
         while batch := list(islice(remaining, METRICS_AT_ONCE)):
             self._client.log_batch(run_id, metrics=batch)
         if tags:
             self._client.log_batch(run_id, tags=[entities.RunTag(key, value) for key, value in tags.items()])
 
-    def end_run(self, run_id: str, status: str) -> None:
-        """End a run as FINISHED, FAILED or KILLED."""
-        self._client.set_terminated(run_id, status=status)
+    def _dataset(self, run_id: str, dataset: DatasetInput) -> None:
+        from mlflow import entities
+        from mlflow.exceptions import MlflowException
+
+        kept = entities.Dataset(dataset.name, dataset.digest, "gdexp", dataset.source, profile=dataset.profile)
+        try:
+            self._client.log_inputs(run_id, [entities.DatasetInput(kept)])
+        except MlflowException as error:
+            # Where another process brought the same dataset after MLflow had looked for it, a second look finds it.
+            if error.error_code != "BAD_REQUEST":
+                raise
+            self._client.log_inputs(run_id, [entities.DatasetInput(kept)])
+
+    def set_status(self, run_id: str, status: str, ended: int | None = None) -> None:
+        """End a run as FINISHED, FAILED or KILLED, at `ended` or now, or have it RUNNING again."""
+        if status == "RUNNING":
+            self._client.update_run(run_id, status)
+        else:
+            self._client.set_terminated(run_id, status, ended)
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""
@@ -150,6 +182,10 @@ class ClientBackend:
             token = page.token
             if not token:
                 return
+
+    def running(self, experiment_id: str) -> list[RecordedRun]:
+        """Return the runs of an experiment that are RUNNING, the latest first."""
+        return [_recorded(run) for run in self._pages(experiment_id, "attributes.status = 'RUNNING'")]
 
     def latest(self, experiment_id: str, tag: str, value: str | None = None) -> RecordedRun | None:
         """Return the run that began last of those that have the tag, with `value` unless that is None."""

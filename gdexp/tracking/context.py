@@ -90,8 +90,12 @@ def _checkout(package: Path) -> _Checkout | None:
 
 def typed_command() -> str:
     """Return the command line of this process as it was typed, from `python -m` on."""
-    count = len(sys.argv) - 1
-    return shlex.join(["python", "-m", "gdexp", *sys.orig_argv[len(sys.orig_argv) - count :]])
+    return shlex.join(["python", "-m", "gdexp", *typed_arguments()])
+
+
+def typed_arguments() -> list[str]:
+    """Return the arguments of this process as they were typed."""
+    return sys.orig_argv[len(sys.orig_argv) - len(sys.argv) + 1 :]
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 """What MLflow's migrations leave behind, written by `python -m gdexp.tracking.schema`."""
-BUSY_SECONDS = 60
-"""How long a writer waits for its turn."""
+BUSY_SECONDS = 10
+"""How long a writer waits for its turn before it says so."""
 CACHE_KIB = 65536
 
 _lock = threading.RLock()

@@ -85,5 +85,6 @@ def _grouped(store: Store, parent_id: str, axes: Sequence[str]) -> str:
         "useGroupedValuesInCharts": True,
     }
     key = f"gdexp-{parent_id}"
-    store.backend.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.{key}", json.dumps(view))
+    tag = f"mlflow.sharedViewState.{key}", json.dumps(view)
+    store.delivery.insist(lambda _: store.backend.set_experiment_tag(store.experiment_id, *tag))
     return f"{ui_address(store)}/#/experiments/{store.experiment_id}/runs?viewStateShareKey={key}&compareRunsMode=CHART"

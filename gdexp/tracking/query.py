@@ -83,6 +83,16 @@ def child_ids(connection: sqlite3.Connection, experiment_id: str, parent_id: str
     return _tagged(connection, experiment_id, PARENT, "AND value = ?", parent_id)
 
 
+def running_ids(connection: sqlite3.Connection, experiment_id: str) -> list[str]:
+    """Return the ids of the runs of an experiment that are RUNNING and not deleted, the latest first."""
+    found = connection.execute(
+        "SELECT run_uuid FROM runs WHERE status = 'RUNNING' AND experiment_id = ? AND lifecycle_stage = 'active'"
+        f" {_LATEST_FIRST}",
+        (experiment_id,),
+    )
+    return [run_id for (run_id,) in found]
+
+
 def latest_id(connection: sqlite3.Connection, experiment_id: str, tag: str, value: str | None) -> list[str]:
     """Return the id of the run that began last of those with the tag, a list of one or none."""
     condition, values = ("", ()) if value is None else ("AND value = ?", (value,))

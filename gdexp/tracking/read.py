@@ -13,17 +13,30 @@ from pathlib import Path
 
 from gdexp.core.factor import Array
 from gdexp.tracking.errors import TrackingError
-from gdexp.tracking.recorded import AXES, COMMAND, JOB, RUNS, STUDY, SWEPT, RecordedData, RecordedRun
+from gdexp.tracking.recorded import (
+    ARGUMENTS,
+    AXES,
+    COMMAND,
+    JOB,
+    RUNS,
+    STUDY,
+    SWEEP_HASH,
+    SWEPT,
+    RecordedData,
+    RecordedRun,
+)
 from gdexp.tracking.sqlite import local_path
 from gdexp.tracking.store import Store
 from gdexp.tracking.trajectory import read_columns
 
 __all__ = [
+    "ARGUMENTS",
     "AXES",
     "COMMAND",
     "JOB",
     "RUNS",
     "STUDY",
+    "SWEEP_HASH",
     "SWEPT",
     "RecordedData",
     "RecordedRun",
@@ -69,7 +82,7 @@ class RecordedSweep:
     @property
     def finished(self) -> list[RecordedRun]:
         """The runs that were carried out to their end."""
-        return [run for run in self.runs if run.status == "FINISHED"]
+        return [run for run in self.runs if run.finished]
 
 
 def is_run_id(text: str) -> bool:
@@ -115,8 +128,13 @@ def _latest(store: Store, what: str, tag: str, value: str | None = None) -> Reco
 
 
 def children(store: Store, parent_id: str, experiment_id: str | None = None) -> list[RecordedRun]:
-    """Return the runs of a sweep in the order of its jobs."""
-    return sorted(store.backend.children(experiment_id or store.experiment_id, parent_id), key=lambda run: run.job)
+    """Return the runs of a sweep in the order of its jobs, without attempts at a job that was done in a later one."""
+    found = store.backend.children(experiment_id or store.experiment_id, parent_id)
+    finished = [run for run in found if run.status == "FINISHED"]
+    latest = {run.job: run for run in reversed(found)}
+    for run in finished:
+        latest.pop(run.job, None)
+    return sorted([*finished, *latest.values()], key=lambda run: run.job)
 
 
 def artifact(store: Store, run: RecordedRun, name: str, folder: str) -> Path:

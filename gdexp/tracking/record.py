@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,9 +13,11 @@ from pathlib import Path
 from gdexp.core import Theory, Trajectory
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, Source
-from gdexp.tracking.backend import DatasetInput, RunRows, Series
+from gdexp.tracking.backend import DatasetInput, NewRun, RunRows, Series, now
 from gdexp.tracking.context import context_tags
 from gdexp.tracking.metrics import outcome_series, step_series
+from gdexp.tracking.operations import Files, Log, Operation, Status
+from gdexp.tracking.process import PROCESS, of_this_process
 from gdexp.tracking.recorded import NOTE, PARENT
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.store import Store
@@ -26,11 +27,6 @@ PARAM_LENGTH = 6000
 NOTE_LENGTH = 8000
 """The longest tag that MLflow stores whole."""
 NAME_LENGTH = 250
-
-
-def now() -> int:
-    """Return the time in milliseconds since 1970."""
-    return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +48,15 @@ class RunRecord:
 
     def outcome(self, outcome: Outcome) -> None:
         """Record what came of the run."""
-        self.store.backend.log(
-            self.run_id, metrics=outcome.metrics, tags=outcome.tags, dataset=outcome.dataset, started=self.started
-        )
+        self._send(Log(self.started, outcome.metrics, outcome.tags, outcome.dataset))
 
     def note(self, text: str) -> None:
         """Set the description that the UI shows, in Markdown."""
-        self.store.backend.log(self.run_id, tags={NOTE: _note(text)}, started=self.started)
+        self._send(Log(self.started, tags={NOTE: _note(text)}))
 
     def end(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
-        self.store.backend.end_run(self.run_id, status)
+        self._send(Status(status, now()))
 
     def failed(self, error: BaseException) -> None:
         """End the run as FAILED, with the traceback of `error` as an artifact; a store that is gone is left alone."""
@@ -79,7 +73,10 @@ class RunRecord:
         """Give an empty folder; what is in it at the end becomes the run's artifacts."""
         with tempfile.TemporaryDirectory(prefix="gdexp-") as folder:
             yield Path(folder)
-            self.store.backend.log_artifacts(self.run_id, Path(folder))
+            self._send(Files(Path(folder)))
+
+    def _send(self, operation: Operation) -> None:
+        self.store.delivery.send(self.run_id, operation)
 
 
 def start_run(
@@ -91,10 +88,8 @@ def start_run(
 ) -> RunRecord:
     """Create a run with its params, as a child of the run `parent` where one is given."""
     started = now()
-    run_id = store.backend.create_run(
-        store.experiment_id, _name(name), _run_tags(tags, parent), _params(params or {}), started
-    )
-    return RunRecord(store, run_id, started)
+    run = NewRun(_name(name), started, _run_tags(tags, parent), _params(params or {}))
+    return RunRecord(store, store.delivery.create_run(store.experiment_id, run), started)
 
 
 @contextlib.contextmanager
@@ -180,7 +175,7 @@ def _masked(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run_tags(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
-    return _masked({**context_tags(), **tags, **({PARENT: parent} if parent else {})})
+    return _masked({**context_tags(), PROCESS: of_this_process(), **tags, **({PARENT: parent} if parent else {})})
 
 
 def _params(values: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,12 @@ STUDY = "gdexp.experiment"
 """The tag with the study's name, of a sweep's parent or of a run that belongs to no sweep."""
 COMMAND = "gdexp.command"
 """The tag with what was typed, of a sweep's parent or of a run that belongs to no sweep."""
+ARGUMENTS = "gdexp.arguments"
+"""The tag of a sweep's parent with the arguments that were typed, as a JSON list."""
+SWEEP_HASH = "gdexp.sweep_hash"
+"""The tag of a sweep's parent with the hash of everything that decides the numbers of all its runs."""
+CONFIG_HASH = "gdexp.config_hash"
+"""The tag with the hash of everything that decides a run's numbers."""
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 """The tag with the description that the UI shows, in Markdown."""
@@ -53,6 +59,11 @@ class RecordedRun:
     def job(self) -> int:
         """The run's place in its sweep, from 0."""
         return int(self.tags.get(JOB, 0))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run was carried out to its end."""
+        return self.status == "FINISHED"
 
     @property
     def swept(self) -> dict[str, str]:

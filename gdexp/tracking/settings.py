@@ -18,12 +18,14 @@ class Tracking:
 
     `uri` is the MLflow tracking URI, `experiment` the MLflow experiment; at most `max_parameters` parameters get a
     metric of their own; the metrics hold every step that is a multiple of `every`, besides the first and the last.
+    `patience` is how many seconds a store is waited for that goes away.
     """
 
     uri: str | None = None
     experiment: str = "gdexp"
     max_parameters: int = 8
     every: int = 1
+    patience: int = 90
 
     def __post_init__(self) -> None:
         if self.uri is not None and not (isinstance(self.uri, str) and self.uri.strip()):
@@ -32,6 +34,7 @@ class Tracking:
             raise ParameterError("experiment", "a name of 1 to 500 characters", self.experiment)
         object.__setattr__(self, "max_parameters", whole_number("max_parameters", self.max_parameters, least=0))
         object.__setattr__(self, "every", whole_number("every", self.every, least=1))
+        object.__setattr__(self, "patience", whole_number("patience", self.patience, least=0))
 
     @property
     def resolved_uri(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from gdexp.tracking.backend import DatasetInput, Experiment, RunRows, Series
+from gdexp.tracking.backend import DatasetInput, Experiment, NewRun, RunRows, Series, now
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import reading, transaction
 from gdexp.tracking.errors import TrackingError
-from gdexp.tracking.query import child_ids, latest_id, runs_of
+from gdexp.tracking.query import child_ids, latest_id, running_ids, runs_of
 from gdexp.tracking.recorded import RecordedRun
 from gdexp.tracking.rows import insert_inputs, insert_metrics, insert_runs, set_tags
 
@@ -49,20 +48,18 @@ class SqliteBackend:
 
     def create_experiment(self, name: str, location: str | None) -> None:
         """Create an experiment with its artifacts in `location`, unless another process has just done so."""
-        now = int(time.time() * 1000)
+        time = now()
         with self._using(transaction) as connection:
             connection.execute(
                 "INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time,"
                 " workspace) VALUES (?, ?, 'active', ?, ?, 'default') ON CONFLICT DO NOTHING",
-                (name, location, now, now),
+                (name, location, time, time),
             )
 
-    def create_run(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], params: Mapping[str, str], started: int
-    ) -> str:
-        """Create a run that is RUNNING, with its tags and params, and return its id."""
-        run = RunRows(uuid.uuid4().hex, name, "RUNNING", started, None, tags, params)
-        return self.insert(experiment_id, [run])[0]
+    def create_run(self, experiment_id: str, run: NewRun, *, again: bool = False) -> str:  # noqa: ARG002
+        """Create a run that is RUNNING, with its tags and params, whole or not at all, and return its id."""
+        rows = RunRows(uuid.uuid4().hex, run.name, "RUNNING", run.started, None, run.tags, run.params)
+        return self.insert(experiment_id, [rows])[0]
 
     def log(
         self,
@@ -80,12 +77,12 @@ class SqliteBackend:
             set_tags(connection, run_id, tags or {})
             insert_inputs(connection, experiment_id, {run_id: dataset} if dataset else {})
 
-    def end_run(self, run_id: str, status: str) -> None:
-        """End a run as FINISHED, FAILED or KILLED."""
+    def set_status(self, run_id: str, status: str, ended: int | None = None) -> None:
+        """End a run as FINISHED, FAILED or KILLED, at `ended` or now, or have it RUNNING again."""
+        ended = None if status == "RUNNING" else ended or now()
         with self._using(transaction) as connection:
             _active_run(connection, run_id)
-            now = int(time.time() * 1000)
-            connection.execute("UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?", (status, now, run_id))
+            connection.execute("UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?", (status, ended, run_id))
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""
@@ -147,6 +144,11 @@ class SqliteBackend:
         """Return the children of a run that are not deleted, the latest first."""
         with self._using(reading) as connection:
             return runs_of(connection, child_ids(connection, experiment_id, parent_id))
+
+    def running(self, experiment_id: str) -> list[RecordedRun]:
+        """Return the runs of an experiment that are RUNNING, the latest first."""
+        with self._using(reading) as connection:
+            return runs_of(connection, running_ids(connection, experiment_id))
 
     def latest(self, experiment_id: str, tag: str, value: str | None = None) -> RecordedRun | None:
         """Return the run that began last of those that have the tag, with `value` unless that is None."""

@@ -7,32 +7,35 @@ import os
 import re
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import unquote
 
 from gdexp.tracking.backend import Backend, Experiment
 from gdexp.tracking.client import ClientBackend, import_mlflow, migrate
 from gdexp.tracking.database import create, has_known_schema, mlflow_makes_known_schema
-from gdexp.tracking.errors import TrackingError
+from gdexp.tracking.delivery import Delivery
+from gdexp.tracking.errors import TrackingError, is_away, reason
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.sqlite import SqliteBackend, local_path
+from gdexp.tracking.unsent import FOLDER, Unsent
+from gdexp.tracking.within import within
 
 ANSWER_SECONDS = 9
 """How long a store may take to answer when it is opened."""
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Store:
-    """An open store: `backend` speaks to it, `experiment_id` is where runs go; `uri` has its credentials masked."""
+    """An open store: `backend` speaks to it, `delivery` even where it goes away; `experiment_id` is where runs go.
+
+    `uri` has its credentials masked.
+    """
 
     backend: Backend = field(repr=False)
+    delivery: Delivery = field(repr=False)
     uri: str
     experiment: str
     experiment_id: str
@@ -54,7 +57,7 @@ def open_store(settings: Tracking) -> Store:
             f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {masked(uri)!r}, "
             "which would be gone with the run"
         )
-    return _answering(uri, lambda: _opened(uri, path, settings.experiment))
+    return _answering(uri, lambda: _opened(uri, path, settings))
 
 
 @lru_cache(maxsize=4)
@@ -70,7 +73,7 @@ def existing_store(settings: Tracking) -> Store:
             f"nothing is recorded yet: there is no store {masked(uri)}; run `python -m gdexp` first, change to the "
             "folder where it was run, or name another store with --uri"
         )
-    return _answering(uri, lambda: _found(uri, path, settings.experiment)[0])
+    return _answering(uri, lambda: _found(uri, path, settings)[0])
 
 
 def _answering(uri: str, connect: Callable[[], Store]) -> Store:
@@ -89,8 +92,13 @@ def _answering(uri: str, connect: Callable[[], Store]) -> Store:
     except TrackingError:
         raise
     except Exception as error:
-        reason = masked(str(error)).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
-        raise TrackingError(f"the tracking store {masked(uri)} cannot be used: {reason}; see tracking.uri") from error
+        if path is None and is_away(error):
+            raise TrackingError(
+                f"the tracking store {masked(uri)} did not answer ({reason(error)}); "
+                "start it, or set tracking.uri to one that runs"
+            ) from None
+        why = reason(error).partition(". ")[0]
+        raise TrackingError(f"the tracking store {masked(uri)} cannot be used: {why}; see tracking.uri") from error
 
 
 def _is_known(uri: str, path: Path) -> bool:
@@ -98,18 +106,20 @@ def _is_known(uri: str, path: Path) -> bool:
     return "?" not in uri and has_known_schema(path)
 
 
-def _found(uri: str, path: Path | None, experiment: str) -> tuple[Store, Experiment | None]:
+def _found(uri: str, path: Path | None, settings: Tracking) -> tuple[Store, Experiment | None]:
     """Return the store as it is, and its experiment, None where that is missing."""
     backend: Backend = SqliteBackend(path, masked(uri)) if path and _is_known(uri, path) else ClientBackend(uri)
-    found = backend.find_experiment(experiment)
+    found = backend.find_experiment(settings.experiment)
     if found and local_path(found.artifact_location) is None:
         backend = ClientBackend(uri)
-    return Store(backend, masked(uri), experiment, found.experiment_id if found else ""), found
+    delivery = Delivery(backend, masked(uri), settings.patience, Unsent(Path(FOLDER).absolute(), masked(uri)))
+    return Store(backend, delivery, masked(uri), settings.experiment, found.experiment_id if found else ""), found
 
 
-def _opened(uri: str, path: Path | None, experiment: str) -> Store:
+def _opened(uri: str, path: Path | None, settings: Tracking) -> Store:
     """Return the store with its experiment, made if need be."""
-    store, found = _found(uri, path, experiment)
+    experiment = settings.experiment
+    store, found = _found(uri, path, settings)
     if found is None:
         # Beside the database, not in whatever folder happens to be the working directory.
         folder = path.parent / "mlruns" / re.sub(r"[^\w-]", "_", experiment)[:60] if path else None
@@ -118,7 +128,7 @@ def _opened(uri: str, path: Path | None, experiment: str) -> Store:
         # Another process may create it between the two calls.
         with contextlib.suppress(Exception):
             store.backend.create_experiment(experiment, location)
-        store, found = _found(uri, path, experiment)
+        store, found = _found(uri, path, settings)
     if found is None:
         raise TrackingError(f"the tracking store {masked(uri)} does not let the experiment {experiment!r} be created")
     if not found.active:
@@ -171,24 +181,3 @@ def make_sqlite_store(path: Path) -> None:
             f"the folder {str(path.parent)!r} cannot be written ({error.strerror}), so no store can be made there; "
             "change to another folder or set tracking.uri"
         ) from None
-
-
-def within(seconds: float, action: Callable[[], T]) -> T:
-    """Return what `action` returns, or raise TimeoutError after `seconds`: MLflow retries for minutes by itself."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def act() -> None:
-        try:
-            results.append(action())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=act, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError
-    return results[0]

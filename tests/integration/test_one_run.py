@@ -76,6 +76,7 @@ def test_every_setting_is_a_param(recorded: tuple[Folder, Run, str]) -> None:
         "tracking.experiment": "gdexp",
         "tracking.max_parameters": "8",
         "tracking.every": "1",
+        "tracking.patience": "90",
         "plots.name": "all",
         "plots.format": "png",
     }

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gdexp.sweep.sweep import axes_of, jobs_of
+from gdexp.sweep.jobs import axes_of, jobs_of
 
 
 def test_what_differs_between_the_jobs_is_what_is_swept() -> None:
@@ -26,8 +26,9 @@ def test_values_may_hold_what_separates_key_and_value() -> None:
 
 
 def test_a_job_need_not_set_every_key_that_is_swept() -> None:
-    jobs = jobs_of([["stopping=convergence"], ["stopping=loss_threshold", "stopping.loss_threshold=2"], []])
-    assert axes_of(jobs) == ["stopping", "stopping.loss_threshold"]
+    overrides = [["stopping=convergence"], ["stopping=loss_threshold", "stopping.loss_threshold=2"], []]
+    jobs = jobs_of(overrides)
+    assert axes_of(overrides) == ["stopping", "stopping.loss_threshold"]
     assert [job.name for job in jobs] == [
         "stopping=convergence",
         "stopping=loss_threshold, stopping.loss_threshold=2",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import gdexp
-from gdexp.sweep.sweep import begin, child_config, finish, jobs_of, run_child
+from gdexp.sweep.jobs import axes_of, jobs_of
+from gdexp.sweep.sweep import begin, checked, finish, run_child
 from gdexp.tracking import TrackingError
 from gdexp.tracking.frames import LoadedSweep
 
@@ -19,9 +20,9 @@ def swept(folder: Path, *jobs: dict[str, object]) -> str:
         {"stopping": {"max_iterations": 30, **job}, "plots": {"name": "none"}, "tracking": {"uri": uri}} for job in jobs
     ]
     typed = [[f"stopping.{key}={value}" for key, value in job.items()] for job in jobs]
-    configs = [child_config(one, len(settings)) for one in settings]
-    sweep = begin(jobs_of(typed), configs)
-    assert all(run_child(sweep, number, config) for number, config in enumerate(configs))
+    planned = checked(jobs_of(typed), settings)
+    sweep = begin(planned, axes_of(typed))
+    assert all(run_child(sweep, place, one.job.overrides, one.config) for place, one in enumerate(planned))
     finish(sweep, "FINISHED")
     return uri
 
@@ -69,8 +70,9 @@ def test_a_damaged_trajectory_is_named(tmp_path: Path) -> None:
 
 def test_a_sweep_without_a_finished_run_has_all_columns_and_no_row(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    configs = [child_config({"lr": lr, "tracking": {"uri": uri}}, 2) for lr in (0.01, 0.02)]
-    finish(begin(jobs_of([["lr=0.01"], ["lr=0.02"]]), configs), "KILLED")
+    typed = [["lr=0.01"], ["lr=0.02"]]
+    jobs = checked(jobs_of(typed), [{"lr": lr, "tracking": {"uri": uri}} for lr in (0.01, 0.02)])
+    finish(begin(jobs, axes_of(typed)), "KILLED")
     empty = gdexp.load_sweep(uri=uri)
     assert len(empty.runs) == len(empty.trajectories) == 0
     assert {"job", "lr", "step", "mse", "gap", "gradient_norm"} <= set(empty.trajectories.columns)

@@ -50,6 +50,6 @@ def test_a_local_store_needs_a_ui_first(store: Store) -> None:
 
 
 def test_a_server_is_its_own_ui(store: Store) -> None:
-    server = Store(store.backend, "http://host:8080/", "gdexp", "1")
+    server = Store(store.backend, store.delivery, "http://host:8080/", "gdexp", "1")
     assert ui_hint(server) == "open"
     assert run_link(server, "a") == "http://host:8080/#/experiments/1/runs/a"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from gdexp.tracking import Store, Tracking, open_store
-from gdexp.tracking.backend import Backend, DatasetInput, RunRows, Series
+from gdexp.tracking.backend import Backend, DatasetInput, NewRun, RunRows, Series
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import SCHEMA, create, has_known_schema
 from gdexp.tracking.schema import schema_of_mlflow
@@ -69,10 +69,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
 
 def write_plainly(backend: Backend, runs: Sequence[RunRows]) -> None:
     for one in runs:
-        run_id = backend.create_run("1", one.name, one.tags, one.params, one.started)
+        run_id = backend.create_run("1", NewRun(one.name, one.started, one.tags, one.params))
         backend.log(run_id, metrics=one.metrics, dataset=one.dataset, tags={"late": "x" * 8001}, started=one.started)
         backend.log(run_id, metrics=one.metrics, dataset=one.dataset, tags={"late": "y"}, started=one.started)
-        backend.end_run(run_id, one.status)
+        backend.set_status(run_id, one.status)
 
 
 def write_at_once(backend: Backend, runs: Sequence[RunRows]) -> list[str]:
@@ -182,7 +182,7 @@ def test_any_values_and_steps_become_the_rows_that_mlflow_writes(
         if name == "bulk":
             (run_id,) = write_at_once(backend, [RunRows("", "any", "FINISHED", STARTED, STARTED, {}, {}, drawn)])
         else:
-            run_id = backend.create_run("1", "any", {}, {}, STARTED)
+            run_id = backend.create_run("1", NewRun("any", STARTED, {}, {}))
             backend.log(run_id, metrics=drawn, started=STARTED)
         with closing(sqlite3.connect(path_of(store))) as connection:
             rows[name] = [

@@ -14,11 +14,11 @@ import pytest
 from mlflow import MlflowClient
 
 from gdexp.tracking import Store, Tracking, TrackingError, open_store, recorded_run
-from gdexp.tracking.backend import RunRows, Series
+from gdexp.tracking.backend import RunRows, Series, now
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import create, transaction
 from gdexp.tracking.read import children, find_run
-from gdexp.tracking.record import Outcome, finished_run, now, start_run
+from gdexp.tracking.record import Outcome, finished_run, start_run
 from gdexp.tracking.sqlite import SqliteBackend
 from gdexp.tracking.store import existing_store
 
@@ -29,8 +29,9 @@ def uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(uri: str) -> Store:
-    return open_store(Tracking(uri=uri))
+def store(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.chdir(tmp_path)
+    return open_store(Tracking(uri=uri, patience=0))
 
 
 def change(path: Path, statement: str, *values: str) -> None:
@@ -165,12 +166,15 @@ def test_a_database_that_somebody_holds_is_told_within_seconds(
             existing_store(Tracking(uri=uri))
 
 
-def test_a_store_that_was_removed_meanwhile_is_told_and_not_written_to_in_secret(store: Store, tmp_path: Path) -> None:
+def test_a_store_that_was_removed_meanwhile_is_not_written_to_in_secret(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     record = start_run(store, "run", {})
     for file in tmp_path.glob("mlflow.db*"):
         file.unlink()
-    with pytest.raises(TrackingError, match="cannot be used"):
-        record.end("FINISHED")
+    record.end("FINISHED")
+    assert "unable to open database file; what is recorded from now on is kept in gdexp-unsent" in caplog.text
+    assert (tmp_path / "gdexp-unsent" / record.run_id).is_dir()
     assert not (tmp_path / "mlflow.db").exists()
 
 

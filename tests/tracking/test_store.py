@@ -10,7 +10,8 @@ import pytest
 from mlflow import MlflowClient
 
 from gdexp.tracking import Tracking, TrackingError, open_store
-from gdexp.tracking.store import sqlite_path, within
+from gdexp.tracking.store import sqlite_path
+from gdexp.tracking.within import within
 
 
 @pytest.mark.parametrize(

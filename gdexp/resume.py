@@ -1,0 +1,136 @@
+"""`python -m gdexp.resume [SWEEP]`: do what an interrupted sweep has left undone, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from gdexp import cli
+from gdexp.command import command, parser, store_of
+from gdexp.core import GdexpError
+from gdexp.terminal import printable, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from gdexp.tracking import Store
+    from gdexp.tracking.read import RecordedRun, RecordedSweep
+
+
+class ResumeError(GdexpError):
+    """A sweep cannot be resumed; the text says why."""
+
+
+def main() -> None:
+    """Run `python -m gdexp.resume`: exit 0 all runs have finished, 1 some failed, 2 refused, 130 interrupted."""
+    with command("gdexp.resume"):
+        arguments = parser(
+            "gdexp.resume",
+            "Run what is missing of a sweep that was killed, interrupted or had failures, into the same parent run. "
+            "Nothing that has finished is repeated. Exit status: as for python -m gdexp.",
+        )
+        arguments.add_argument(
+            "sweep",
+            metavar="SWEEP",
+            nargs="?",
+            help="the id of the sweep's parent run, or a study's name for its latest; without it the latest sweep",
+        )
+        arguments.add_argument(
+            "overrides", metavar="KEY=VALUE", nargs="*", help="what is to be set otherwise, as hydra/launcher=joblib"
+        )
+        arguments.add_argument("--dry-run", action="store_true", help="list what would run, and change nothing")
+        arguments.add_argument(
+            "--assume-dead", action="store_true", help="take runs of other machines that say RUNNING for dead"
+        )
+        options = arguments.parse_args()
+        if options.sweep and "=" in options.sweep:
+            options.sweep, options.overrides = None, [options.sweep, *options.overrides]
+        sys.argv = ["gdexp", *what_is_left(options)]
+    # From here on it is the sweep that is run, and that says what goes wrong.
+    if len(sys.argv) > 1:
+        cli.main()
+
+
+def what_is_left(options: argparse.Namespace) -> list[str]:
+    """Mark what died as KILLED, and return the arguments with which gdexp does the rest; none where nothing is left."""
+    from gdexp.sweep.sweep import deliver
+    from gdexp.tracking.read import AXES, find_sweep
+
+    store = store_of(options)
+    if not options.dry_run:
+        deliver(store)
+    if options.sweep is None and not store.backend.latest(store.experiment_id, AXES):
+        say(f"no sweep is recorded in experiment {store.experiment!r} of {store.uri}: nothing to resume")
+        return []
+    sweep = find_sweep(store, options.sweep)
+    if sweep.parent.status == "FINISHED" and len(sweep.finished) == sweep.planned:
+        say(f"the sweep {sweep.parent.run_id} ({printable(sweep.parent.name)}) has finished: nothing to resume")
+        return []
+    dead = died(store, sweep, assume=options.assume_dead)
+    recorded = recorded_arguments(sweep)
+    for run in [] if options.dry_run else dead:
+        store.backend.set_status(run.run_id, "KILLED")
+        say(f"killed     {run.run_id} ({printable(run.name)}): its process is gone")
+    given = [f"tracking.uri={quoted(options.uri)}"] if options.uri else []
+    if options.uri:
+        recorded = [text for text in recorded if not text.startswith("tracking.uri=")]
+    if any("***" in text for text in recorded):
+        raise ResumeError("the sweep was begun with credentials, which are not recorded: name its store with --uri")
+    return [
+        *recorded,
+        *given,
+        *options.overrides,
+        f"hydra.sweeper.resume={sweep.parent.run_id}",
+        *(["dry_run=true"] if options.dry_run else []),
+    ]
+
+
+def died(store: Store, sweep: RecordedSweep, *, assume: bool) -> list[RecordedRun]:
+    """Return the runs that say RUNNING and whose process is gone: those of `sweep`, and others of this machine.
+
+    Raises ResumeError where the sweep itself may still be under way.
+    """
+    from gdexp.tracking.process import PROCESS, is_alive
+
+    dead = []
+    own = {sweep.parent.run_id, *(run.run_id for run in sweep.runs)}
+    for run in store.backend.running(sweep.parent.experiment_id):
+        process = run.tags.get(PROCESS, "")
+        alive = is_alive(process)
+        if alive is None and run.run_id in own and assume:
+            alive = False
+        if alive is False:
+            dead.append(run)
+        elif run.run_id in own:
+            host, number = [*process.split(" "), ""][:2]
+            where = f"process {number} of {host}" if process else "a process of which nothing is recorded"
+            raise ResumeError(
+                f"the run {run.run_id} ({run.name}) is still RUNNING in {where}: wait for it, or end it"
+                if alive
+                else f"the run {run.run_id} ({run.name}) says RUNNING in {where}, which this machine cannot look at: "
+                "resume there, or add --assume-dead once you know that it is gone"
+            )
+    return dead
+
+
+def recorded_arguments(sweep: RecordedSweep) -> list[str]:
+    """Return the arguments that `sweep` was begun with; raises ResumeError for one that gdexp did not begin."""
+    from gdexp.tracking.read import ARGUMENTS
+
+    try:
+        arguments = json.loads(sweep.parent.tags[ARGUMENTS])
+    except (KeyError, ValueError):
+        raise ResumeError(
+            f"the run {sweep.parent.run_id} ({sweep.parent.name}) was not begun as a sweep by this version of gdexp"
+        ) from None
+    return [str(argument) for argument in arguments]
+
+
+def quoted(text: str) -> str:
+    """Return `text` as Hydra takes it, whatever is in it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+if __name__ == "__main__":
+    main()
