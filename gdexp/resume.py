@@ -60,18 +60,16 @@ def what_is_left(options: argparse.Namespace) -> list[str]:
     store = store_of(options)
     if not options.dry_run:
         deliver(store)
-    if options.sweep is None and not store.backend.latest(store.experiment_id, AXES):
+    none = options.sweep is None and not (store.experiment_id and store.backend.latest(store.experiment_id, AXES))
+    sweep = None if none else find_sweep(store, options.sweep)
+    bury(store, sweep, assume=options.assume_dead, change=not options.dry_run)
+    if sweep is None:
         say(f"no sweep is recorded in experiment {store.experiment!r} of {store.uri}: nothing to resume")
         return []
-    sweep = find_sweep(store, options.sweep)
     if sweep.parent.status == "FINISHED" and len(sweep.finished) == sweep.planned:
         say(f"the sweep {sweep.parent.run_id} ({printable(sweep.parent.name)}) has finished: nothing to resume")
         return []
-    dead = died(store, sweep, assume=options.assume_dead)
     recorded = recorded_arguments(sweep)
-    for run in [] if options.dry_run else dead:
-        store.backend.set_status(run.run_id, "KILLED")
-        say(f"killed     {run.run_id} ({printable(run.name)}): its process is gone")
     given = [f"tracking.uri={quoted(options.uri)}"] if options.uri else []
     if options.uri:
         recorded = [text for text in recorded if not text.startswith("tracking.uri=")]
@@ -86,32 +84,39 @@ def what_is_left(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def died(store: Store, sweep: RecordedSweep, *, assume: bool) -> list[RecordedRun]:
-    """Return the runs that say RUNNING and whose process is gone: those of `sweep`, and others of this machine.
+def bury(store: Store, sweep: RecordedSweep | None, *, assume: bool, change: bool) -> None:
+    """Mark as KILLED what says RUNNING and whose process is gone: the runs of `sweep`, and others of this machine.
 
-    Raises ResumeError where the sweep itself may still be under way.
+    `assume` counts those of other machines as gone where they are runs of `sweep`; without `change` nothing is marked.
+    Raises ResumeError where the sweep may still be under way.
     """
     from gdexp.tracking.process import PROCESS, is_alive
 
-    dead = []
-    own = {sweep.parent.run_id, *(run.run_id for run in sweep.runs)}
-    for run in store.backend.running(sweep.parent.experiment_id):
-        process = run.tags.get(PROCESS, "")
-        alive = is_alive(process)
-        if alive is None and run.run_id in own and assume:
-            alive = False
-        if alive is False:
-            dead.append(run)
-        elif run.run_id in own:
-            host, number = [*process.split(" "), ""][:2]
-            where = f"process {number} of {host}" if process else "a process of which nothing is recorded"
-            raise ResumeError(
-                f"the run {run.run_id} ({run.name}) is still RUNNING in {where}: wait for it, or end it"
-                if alive
-                else f"the run {run.run_id} ({run.name}) says RUNNING in {where}, which this machine cannot look at: "
-                "resume there, or add --assume-dead once you know that it is gone"
-            )
-    return dead
+    own = {sweep.parent.run_id, *(run.run_id for run in sweep.runs)} if sweep else set()
+    experiment_id = sweep.parent.experiment_id if sweep else store.experiment_id
+    running = store.backend.running(experiment_id) if experiment_id else []
+    states = {run.run_id: is_alive(run.tags.get(PROCESS, "")) for run in running}
+    for run in running:
+        if run.run_id in own and states[run.run_id] is not False and not (states[run.run_id] is None and assume):
+            raise ResumeError(still_running(run, states[run.run_id]))
+    for run in running:
+        if change and (states[run.run_id] is False or run.run_id in own):
+            store.backend.set_status(run.run_id, "KILLED")
+            say(f"killed     {run.run_id} ({printable(run.name)}): its process is gone")
+
+
+def still_running(run: RecordedRun, alive: bool | None) -> str:
+    """Return why a sweep of which `run` says RUNNING cannot be resumed; `alive` is None where nobody can tell."""
+    from gdexp.tracking.process import PROCESS
+
+    host, number = [*run.tags.get(PROCESS, "").split(" "), ""][:2]
+    where = f"process {number} of {host}" if host else "a process of which nothing is recorded"
+    if alive:
+        return f"the run {run.run_id} ({run.name}) is still RUNNING in {where}: wait for it, or end it"
+    return (
+        f"the run {run.run_id} ({run.name}) says RUNNING in {where}, which this machine cannot look at: "
+        "resume there, or add --assume-dead once you know that it is gone"
+    )
 
 
 def recorded_arguments(sweep: RecordedSweep) -> list[str]:
