@@ -8,11 +8,12 @@ import hashlib
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from gdexp.tracking.backend import now
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 """What MLflow's migrations leave behind, written by `python -m gdexp.tracking.schema`."""
@@ -101,7 +102,7 @@ def migrations_digest() -> str:
 
 def create(path: Path, artifacts: Path) -> None:
     """Make a database at `path` as MLflow would, with the artifacts of its default experiment in `artifacts`."""
-    now = int(time.time() * 1000)
+    made_at = now()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # A draft that is not whole is thrown away, so it needs no care until it is.
         connection.execute("PRAGMA journal_mode=OFF")
@@ -110,7 +111,7 @@ def create(path: Path, artifacts: Path) -> None:
         connection.execute(
             "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, creation_time,"
             " last_update_time, workspace) VALUES (0, 'Default', ?, 'active', ?, ?, 'default')",
-            (str(artifacts / "0"), now, now),
+            (str(artifacts / "0"), made_at, made_at),
         )
     with path.open("rb") as made:
         os.fsync(made)

@@ -24,8 +24,8 @@ from gdexp.tracking.recorded import (
     SWEPT,
     RecordedData,
     RecordedRun,
+    local_path,
 )
-from gdexp.tracking.sqlite import local_path
 from gdexp.tracking.store import Store
 from gdexp.tracking.trajectory import read_columns
 

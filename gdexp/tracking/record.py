@@ -13,7 +13,7 @@ from pathlib import Path
 from gdexp.core import Theory, Trajectory
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, Source
-from gdexp.tracking.backend import DatasetInput, NewRun, RunRows, Series, now
+from gdexp.tracking.backend import KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH, DatasetInput, NewRun, RunRows, Series, now
 from gdexp.tracking.context import context_tags
 from gdexp.tracking.metrics import outcome_series, step_series
 from gdexp.tracking.operations import Files, Log, Operation, Status
@@ -21,12 +21,6 @@ from gdexp.tracking.process import PROCESS, of_this_process
 from gdexp.tracking.recorded import NOTE, PARENT
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.store import Store
-
-PARAM_LENGTH = 6000
-"""The longest param that MLflow stores whole."""
-NOTE_LENGTH = 8000
-"""The longest tag that MLflow stores whole."""
-NAME_LENGTH = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +157,11 @@ def dataset_input(dataset: Dataset, source: Source) -> DatasetInput:
 
 
 def _name(text: str) -> str:
-    return masked(text)[:NAME_LENGTH]
+    return masked(text)[:KEY_LENGTH]
 
 
 def _note(text: str) -> str:
-    return masked(text[:NOTE_LENGTH])
+    return masked(text[:TAG_LENGTH])
 
 
 def _masked(values: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 SWEPT = "gdexp.swept."
 """Prefix of the tags that say what a child's own values are, a tag for each swept key."""
@@ -82,3 +84,13 @@ def recorded_data(name: str, profile: str | None) -> RecordedData | None:
         return None
     features, units = tuple(known["features"]), known.get("units", {})
     return RecordedData(name, known["sha256"], known["rows"], features, known["target"], units)
+
+
+def local_path(artifact_uri: str) -> Path | None:
+    """Return the folder that `artifact_uri` names on this machine, None where it is elsewhere."""
+    if artifact_uri.startswith("/"):
+        return Path(artifact_uri)
+    parts = urlsplit(artifact_uri)
+    if parts.scheme not in ("", "file") or parts.netloc:
+        return None
+    return Path(unquote(parts.path) if parts.scheme else artifact_uri)

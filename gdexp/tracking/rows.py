@@ -13,12 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gdexp.tracking.backend import DatasetInput, RunRows, Series
+from gdexp.tracking.backend import KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH, DatasetInput, RunRows, Series
 from gdexp.tracking.errors import TrackingError
 
-KEY_LENGTH = 250
-PARAM_LENGTH = 6000
-TAG_LENGTH = 8000
 LARGEST = sys.float_info.max
 
 Row = tuple[Any, ...]

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from gdexp.tracking.backend import DatasetInput, Experiment, NewRun, RunRows, Series, now
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import reading, transaction
 from gdexp.tracking.errors import TrackingError
 from gdexp.tracking.query import child_ids, latest_id, running_ids, runs_of
-from gdexp.tracking.recorded import RecordedRun
+from gdexp.tracking.recorded import RecordedRun, local_path
 from gdexp.tracking.rows import insert_inputs, insert_metrics, insert_runs, set_tags
 
 Opened = Callable[[Path], AbstractContextManager[sqlite3.Connection]]
@@ -180,16 +179,6 @@ def _copy(folder: Path, target: Path) -> None:
             copy.mkdir(exist_ok=True)
         else:
             shutil.copyfile(source, copy)
-
-
-def local_path(artifact_uri: str) -> Path | None:
-    """Return the folder that `artifact_uri` names on this machine, None where it is elsewhere."""
-    if artifact_uri.startswith("/"):
-        return Path(artifact_uri)
-    parts = urlsplit(artifact_uri)
-    if parts.scheme not in ("", "file") or parts.netloc:
-        return None
-    return Path(unquote(parts.path) if parts.scheme else artifact_uri)
 
 
 def _active_run(connection: sqlite3.Connection, run_id: str) -> tuple[int, str]:

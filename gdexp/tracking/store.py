@@ -18,8 +18,9 @@ from gdexp.tracking.client import ClientBackend, import_mlflow, migrate
 from gdexp.tracking.database import create, has_known_schema, mlflow_makes_known_schema
 from gdexp.tracking.delivery import Delivery
 from gdexp.tracking.errors import TrackingError, is_away, reason
+from gdexp.tracking.recorded import local_path
 from gdexp.tracking.settings import Tracking, masked
-from gdexp.tracking.sqlite import SqliteBackend, local_path
+from gdexp.tracking.sqlite import SqliteBackend
 from gdexp.tracking.unsent import FOLDER, Unsent
 from gdexp.tracking.within import within
 
