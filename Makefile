@@ -3,6 +3,7 @@
 VENV := .venv
 BENCH := .bench
 PORT := 5000
+SERVER_STORE ?= sqlite:///server/mlflow.db
 STUDY_STORE := sqlite:///.experiments/mlflow.db
 STUDIES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 STORE := $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
@@ -11,7 +12,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test lint browser bench experiments ui lock clean
+.PHONY: help install sweep test lint browser postgres bench experiments ui server lock clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +45,9 @@ lint: install ## format, lint and strict types only
 browser: ## Chromium for the tests of the UI: Debian's packages
 	@.ci/chromium
 
+postgres: ## PostgreSQL for the tests of a server: Debian's packages
+	@.ci/postgres
+
 bench: $(BENCH)/installed ## time gdexp, its peers and the limits on the same work, for about an hour, and write the report
 	$(BENCH)/bin/python -m experiments.performance
 
@@ -67,8 +71,20 @@ ui: install ## the MLflow UI on the same store, on this machine only
 	@echo "Open http://127.0.0.1:$(PORT) (Ctrl-C ends it; another port: make ui PORT=5001)"
 	@MLFLOW_DISABLE_TELEMETRY=true $(VENV)/bin/mlflow ui --backend-store-uri "$(STORE)" --host 127.0.0.1 --port $(PORT)
 
+# The store is named in the environment: everybody on a machine sees command lines, and it may hold a password.
+server: export MLFLOW_BACKEND_STORE_URI = $(SERVER_STORE)
+server: export MLFLOW_DISABLE_TELEMETRY = true
+server: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
+server: PORT := 5001
+server: install ## an MLflow server on this machine that keeps runs and artifacts in server/
+	@mkdir -p server
+	@echo "MLFLOW_TRACKING_URI=http://127.0.0.1:$(PORT) $(VENV)/bin/python -m gdexp -m lr=0.001,0.01,0.1 records there"
+	@echo "(Ctrl-C ends it; another port: make server PORT=5002; runs in PostgreSQL: SERVER_STORE=postgresql://USER@HOST/NAME)"
+	@$(VENV)/bin/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
+		--serve-artifacts --artifacts-destination server/artifacts
+
 lock: install ## pin the newest versions that pyproject.toml allows, and MLflow's schema at its version
-	$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra server --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 	@$(MAKE) --no-print-directory install
 	$(VENV)/bin/python -m gdexp.tracking.schema > .schema.sql && mv .schema.sql gdexp/tracking/schema.sql
