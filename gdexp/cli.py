@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -30,7 +33,22 @@ def main() -> None:
         check_options(sys.argv[1:])
         sys.argv[1:] = expanded_arguments(sys.argv[1:])
         register()
-        single_run()
+        with shown_by_hydra(sys.argv[1:]):
+            single_run()
+
+
+@contextlib.contextmanager
+def shown_by_hydra(arguments: Sequence[str]) -> Iterator[None]:
+    """Have what Hydra itself prints of the configuration go through `say`, which masks the credentials in it."""
+    if not any(argument.startswith(("--cfg", "-c", "--info", "-i")) for argument in arguments):
+        yield
+        return
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        say(printed.getvalue().rstrip("\n"))
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

@@ -134,7 +134,7 @@ def counted_factor(piece: list[Chunk]) -> tuple[int, Array]:
     X, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*piece, strict=True))
     columns = X.shape[1] + 2
     whole = len(y) - len(y) % stack_rows(columns) if panel_rows(columns) else 0
-    factor = cholesky_factor(X[:whole], y[:whole]) if whole >= 2 * stack_rows(columns) else None
+    factor = cholesky_factor(X[:whole], y[:whole]) if 0 < 2 * stack_rows(columns) <= whole else None
     if factor is None:
         return len(y), triangular_factor(with_ones(X, y))
     rest = with_ones(X[whole:], y[whole:])

@@ -6,19 +6,19 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from gdexp.core.factor import Array, Chunk
 from gdexp.core.problem import LeastSquares, RescaledRows
+from gdexp.data.parts import SAMPLE_ROWS as SAMPLE_ROWS
+from gdexp.data.parts import Part, merged
 from gdexp.data.scaling import Scaling
 from gdexp.data.source import Source, Table
 
 BYTES_IN_MEMORY = 2**26
 """Bytes of rows kept for the iterative engine; larger data are read again at every step."""
-SAMPLE_ROWS = 2000
-"""Rows kept for figures, evenly spread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +54,14 @@ def load(source: Source) -> Dataset:
 @lru_cache(maxsize=8)
 def _load(source: Source, version: Hashable) -> Dataset:  # noqa: ARG001 - the version is part of the cache's key
     table, scaled = source.table(), source.scaling != "none"
-    reading = Reading(table, shifted=scaled)
-    problem = LeastSquares.from_chunks(reading.chunks())
-    rows: Iterable[Chunk] = RowsOf(table.read) if reading.kept is None else reading.kept
+    whole, shift, kept = reduced(table, scaled)
+    problem = whole.problem
+    rows: Iterable[Chunk] = RowsOf(table.read) if kept is None else kept
     scaling = Scaling.fitted(source.scaling, problem)
     if scaled:
-        scaling = Scaling(scaling.offset + reading.shift, scaling.scale)
+        scaling = Scaling(scaling.offset + shift, scaling.scale)
         # The sum was rounded: taking off what it came to, not what was fitted, keeps the problem true to the rows.
-        problem = problem.rescaled(scaling.offset - reading.shift, scaling.scale)
+        problem = problem.rescaled(scaling.offset - shift, scaling.scale)
         rows = RescaledRows(rows, scaling.offset, scaling.scale)
     return Dataset(
         features=table.features,
@@ -69,27 +69,42 @@ def _load(source: Source, version: Hashable) -> Dataset:  # noqa: ARG001 - the v
         problem=replace(problem, rows=rows),
         scaling=scaling,
         scaled=scaled,
-        sha256=reading.sha256,
-        sample_features=reading.sample[:, :-1],
-        sample_target=reading.sample[:, -1],
+        sha256=whole.sha256,
+        sample_features=whole.sample[:, :-1],
+        sample_target=whole.sample[:, -1],
         units=table.units,
         note=table.note,
     )
 
 
+def reduced(table: Table, shifted: bool) -> tuple[Part, Array, list[Chunk] | None]:
+    """Return what is kept of the rows less a shift (d,), that shift, and the rows if they fit and are no parts."""
+    if not table.parts:
+        reading = Reading(table, shifted)
+        return reading.part(), reading.shift, reading.kept
+    first = next(iter(table.parts[0]()))[0][0] if shifted else np.zeros(len(table.features))
+    readers = [partial(part_of, replace(table, read=read, parts=()), shifted, first) for read in table.parts]
+    return merged(readers), first, None
+
+
+def part_of(table: Table, shifted: bool, shift: Array) -> Part:
+    """Return what is kept of the rows of one part less `shift`."""
+    return Reading(table, shifted, shift).part()
+
+
 class Reading:
     """One pass over a table's rows that takes along what must be known of them.
 
-    `shift` (d,) is the first row's features where the rows are `shifted`, else zero. `kept` are the chunks as they
-    were read, or None where they are too large. `sample` (m, d + 1) are evenly spread rows, the target last; neither
-    it nor the fingerprint depends on how the rows are cut into chunks.
+    `shift` (d,) is the one given, else the first row's features where the rows are `shifted`, else zero. `kept` are
+    the chunks as they were read, or None where they are too large. `sample` (m, d + 1) are evenly spread rows, the
+    target last; neither it nor the fingerprint depends on how the rows are cut into chunks.
     """
 
-    def __init__(self, table: Table, shifted: bool) -> None:
-        self._table, self._shifted = table, shifted
+    def __init__(self, table: Table, shifted: bool, shift: Array | None = None) -> None:
+        self._table, self._shifted, self._given = table, shifted, shift
         self._digest = hashlib.sha256(json.dumps([*table.features, table.target]).encode())
         self._rows, self._bytes, self._stride = 0, 0, 1
-        self.shift = np.zeros(len(table.features))
+        self.shift = np.zeros(len(table.features)) if shift is None else shift
         self.kept: list[Chunk] | None = []
         self.sample = np.empty((0, len(table.features) + 1))
 
@@ -97,7 +112,7 @@ class Reading:
         """Yield the rows less `shift`, which keeps the digits of a spread that is small beside its mean."""
         for X, y in self._table.read():
             rows = side_by_side(X, y)
-            if self._shifted and self._rows == 0 and len(X):
+            if self._shifted and self._given is None and self._rows == 0 and len(X):
                 self.shift = X[0].copy()
             self._digest.update(np.ascontiguousarray(rows, dtype="<f8").data)
             self._keep(X, y)
@@ -120,10 +135,10 @@ class Reading:
         while len(self.sample) > SAMPLE_ROWS:
             self.sample, self._stride = self.sample[::2], 2 * self._stride
 
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of the names and of every number read."""
-        return self._digest.hexdigest()
+    def part(self) -> Part:
+        """Read the rows, and return what is kept of them; the fingerprint is of the names and of every number."""
+        problem = LeastSquares.from_chunks(self.chunks())
+        return Part(problem, self._digest.hexdigest(), self.sample, self._stride)
 
 
 def side_by_side(X: Array, y: Array) -> Array:

@@ -6,19 +6,23 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array, Chunk
 from gdexp.core.threads import ahead
+from gdexp.data.pages import check_pages
 
 # pyarrow is imported where it is used: it takes longer to import than everything else that a run needs.
 
-CSV_BLOCK = 2**20
-"""Bytes of a CSV file that are parsed at once: no row may be longer."""
+CSV_HEADER, CSV_BLOCK = 2**24, 2**20
+"""Characters in which a CSV file must have named its columns; bytes that are parsed at once: no row may be longer."""
+TOO_LONG = ("straddles two block boundaries", "cannot infer number of columns")
+"""What Arrow says of a row that does not fit into a block."""
 PARQUET_NUMBERS, PARQUET_BUFFER = 2**18, 2**20
 """Numbers of a Parquet file that are decoded at once, and bytes of a column that are read at once."""
 
@@ -82,9 +86,9 @@ def _reading(path: str) -> Iterator[None]:
 
 def _csv_header(path: str) -> tuple[list[str], bool]:
     """Return the names in the first line that is not blank, and whether a row follows."""
-    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        names = next((row for row in csv.reader(lines) if row), None)
-        has_row = any(line.strip("\r\n") for line in lines)
+    with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        names = next((row for row in csv.reader(_first_lines(path, file)) if row), None)
+        has_row = any(part.strip("\r\n") for part in iter(partial(file.read, CSV_BLOCK), ""))
     if names is None:
         raise DataError(f"{path!r} is empty. Its first line must name the columns.")
     try:
@@ -92,6 +96,16 @@ def _csv_header(path: str) -> tuple[list[str], bool]:
     except UnicodeEncodeError:
         raise DataError(f"the header of {path!r} is not UTF-8 text. Save the file as UTF-8.") from None
     return names, has_row
+
+
+def _first_lines(path: str, file: TextIO) -> Iterator[str]:
+    """Yield lines of a CSV file; raises DataError once they are more than any header has."""
+    left = CSV_HEADER
+    while line := file.readline(left):
+        left -= len(line)
+        if not left:
+            raise DataError(f"{path!r} does not name its columns within {CSV_HEADER:,} characters. Is it a CSV file?")
+        yield line
 
 
 def _csv_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
@@ -120,10 +134,15 @@ def _csv_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
         ) as batches:
             for batch in batches:
                 yield [_parsed(batch.column(name)) for name in names]
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid as error:
         for row in ragged:
             takes = f"{row.expected_columns} values are needed, one for each name in the header"
             raise DataError(f"{path!r}, data row {row.number - 1}: {takes}; got {row.actual_columns}.") from None
+        if any(said in str(error) for said in TOO_LONG):
+            raise DataError(
+                f"{path!r} has a row of more than {CSV_BLOCK:,} bytes, or a quote that is never closed. "
+                "Correct the file, or save it as Parquet."
+            ) from None
         raise
 
 
@@ -142,7 +161,7 @@ def _parquet_header(path: str) -> tuple[list[str], bool]:
     """Return the names of the columns, and whether there is a row."""
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with parquet.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
         return list(file.schema_arrow.names), file.metadata.num_rows > 0
 
 
@@ -152,8 +171,28 @@ def _parquet_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
 
     # Without these Arrow holds all of a row group, which may be all of the file.
     with parquet.ParquetFile(path, buffer_size=PARQUET_BUFFER, pre_buffer=False) as file:
+        for name in names:
+            _check_type(file.schema_arrow.field(name).type, f"{path!r}, column {shown(name)}", name == names[-1])
+        check_pages(path, file.metadata, set(names))
+        rows = 0
         for batch in file.iter_batches(max(PARQUET_NUMBERS // len(names), 1), columns=names):
+            rows += batch.num_rows
             yield [batch.column(name) for name in names]
+        if rows != file.metadata.num_rows:
+            raise DataError(f"{path!r} says that it has {file.metadata.num_rows} rows, and has {rows}. Write it anew.")
+
+
+def _check_type(kind: Any, place: str, is_target: bool) -> None:
+    """Raise DataError for a column of a type that holds no numbers, before any of what it holds is in memory."""
+    if not _is_numeric(kind):
+        raise DataError(f"{place}: values of type {shown(str(kind))[1:-1]} are not numbers. {_mend(is_target)}")
+
+
+def _is_numeric(kind: Any) -> bool:
+    import pyarrow as pa
+
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
+    return any(check(kind) for check in checks)
 
 
 def _numbers(column: Any, place: str, first_row: int, is_target: bool) -> Array:
@@ -163,9 +202,8 @@ def _numbers(column: Any, place: str, first_row: int, is_target: bool) -> Array:
     """
     import pyarrow as pa
 
-    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
-    if not any(check(column.type) for check in is_number):
-        row = next((row for row, value in enumerate(column) if value.is_valid and not _is_number(value)), 0)
+    if not _is_numeric(column.type):
+        row = next((row for row, text in enumerate(column) if text.is_valid and not _is_number(text)), 0)
         fault = _text_fault(column[row])
     elif column.null_count:
         row, fault = column.is_null().index(True).as_py(), "the value is missing"
@@ -175,28 +213,27 @@ def _numbers(column: Any, place: str, first_row: int, is_target: bool) -> Array:
             return values
         row = int(np.argmin(np.isfinite(values)))
         fault = f"{values[row]} is not finite"
-    mend = "Correct the file" if is_target else "Correct the file, or leave the column out with data.features"
-    raise DataError(f"{place}, data row {first_row + row}: {fault}. {mend}.")
+    raise DataError(f"{place}, data row {first_row + row}: {fault}. {_mend(is_target)}")
 
 
-def _is_number(value: Any) -> bool:
+def _mend(is_target: bool) -> str:
+    return f"Correct the file{'' if is_target else ', or leave the column out with data.features'}."
+
+
+def _is_number(text: Any) -> bool:
     import pyarrow as pa
 
     try:
-        value.cast(pa.float64())
+        text.cast(pa.float64())
     except pa.ArrowException:
         return False
     return True
 
 
 def _text_fault(value: Any) -> str:
-    """Say why an Arrow value, which is no number, is none."""
+    """Say why an Arrow text, which is no number, is none."""
     try:
         text = value.as_py()
     except UnicodeDecodeError:
         return "the text is not UTF-8"
-    except (ValueError, OverflowError):  # a date that Python cannot hold
-        return f"a value of type {value.type} is not a number"
-    if text is None or text == "":
-        return "the value is missing"
-    return f"{shown(text)} is {'text, ' * isinstance(text, str)}not a number"
+    return f"{shown(text)} is text, not a number" if text else "the value is missing"

@@ -17,6 +17,7 @@ class Table:
     """Names and rows: `read()` gives all rows, in the same order each time, as chunks of features and target.
 
     `units` maps a column's name to its unit, for the axes of figures; `note` says what was left out, if anything.
+    `parts` give the same rows part by part, where each part is to be reduced by itself.
     """
 
     features: tuple[str, ...]
@@ -24,6 +25,7 @@ class Table:
     read: Callable[[], Iterator[Chunk]]
     units: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    parts: Sequence[Callable[[], Iterator[Chunk]]] = ()
 
 
 @dataclass(frozen=True)

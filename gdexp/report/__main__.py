@@ -61,7 +61,8 @@ def main() -> None:
 
 def claims_of(study: str | None) -> Path | None:
     """Return the file with the claims of `study`, here or else in the checkout; None if there is none."""
-    if study is None:
+    # The name is whatever a store says: it may lead nowhere else.
+    if study is None or not re.fullmatch(r"[\w-]+", study):
         return None
     places = [root / "experiments" / study / "claims.yaml" for root in (Path(), CHECKOUT)]
     return next((place for place in places if place.is_file()), None)

@@ -12,6 +12,7 @@ from gdexp.core import Stopping
 from gdexp.core.engines import Block
 from gdexp.core.factor import Array
 from gdexp.core.stopping import StopReason
+from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun
 
 ALWAYS_ON = (StopReason.DIVERGED, StopReason.MAX_ITERATIONS)
@@ -32,7 +33,10 @@ def audited_rules(runs: Sequence[RecordedRun]) -> dict[str, Stopping]:
     for run in runs:
         # What a program of its own calls a param of a run recorded by hand need not be a rule.
         if "gdexp.config_hash" in run.tags:
-            rules.update(_given(run.params))
+            try:
+                rules.update(_given(run.params))
+            except ValueError:
+                raise TrackingError(f"the params of the run {run.run_id} are not as gdexp recorded them") from None
     order = [field.name for field in fields(Stopping)]
     ordered = sorted(
         rules, key=lambda rule: (order.index(rule[0]), rule[1] if rule[0] == order[0] else -rule[1], rule[2])

@@ -11,6 +11,7 @@ from gdexp.core.contraction import measured_contraction
 from gdexp.core.descent import TARGETS, steps_to
 from gdexp.core.factor import Array
 from gdexp.report.audit import audit, audited_rules
+from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun, RecordedSweep, read_trajectories
 
 COLUMNS = ("step", "mse", "gap", "gradient_norm")
@@ -51,8 +52,15 @@ def outcomes(sweep: RecordedSweep) -> list[Outcome]:
             run,
             columns,
             {target: steps_to(columns["gap"], target) for target in TARGETS},
-            audit(columns, rules, run.metrics["theory_minimum_mse"]),
+            audit(columns, rules, _minimum(run)),
             measured_contraction(columns["gap"]),
         )
         for run, columns in zip(sweep.finished, read_trajectories(sweep.store, sweep.finished, COLUMNS), strict=True)
     ]
+
+
+def _minimum(run: RecordedRun) -> float:
+    try:
+        return run.metrics["theory_minimum_mse"]
+    except KeyError:
+        raise TrackingError(f"the run {run.run_id} is not as gdexp recorded it: it lacks theory_minimum_mse") from None

@@ -49,7 +49,10 @@ def typed_arguments(parent: RecordedRun) -> list[str] | None:
     """
     if COMMAND not in parent.tags:
         return None
-    typed = shlex.split(parent.tags[COMMAND])[3:]
+    try:
+        typed = shlex.split(parent.tags[COMMAND])[3:]
+    except ValueError:  # a command line that was cut, or changed
+        return None
     kept = [argument for argument in typed if not argument.lstrip("+").startswith("tracking.")]
     return [re.sub(r"^(\+*data\.path=)/\S*/", r"\1", argument) for argument in kept]
 

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from gdexp.core.contraction import ROUNDING
 from gdexp.core.descent import TARGETS
 from gdexp.core.factor import Array
-from gdexp.plots import report_figures, save, sweep_figures
+from gdexp.plots import FORMATS, report_figures, save, sweep_figures
 from gdexp.report.claims import claims_parameters, findings, tables
 from gdexp.report.content import Reported, sections
 from gdexp.report.figures import drawable, drawn_axes, shared_settings
@@ -26,6 +26,7 @@ from gdexp.report.page import html, markdown
 from gdexp.report.provenance import provenance
 from gdexp.report.study import Study
 from gdexp.report.words import caption
+from gdexp.terminal import printable
 from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun, RecordedSweep, artifact, read_trajectory
 
@@ -103,6 +104,9 @@ def _shown(sweep: RecordedSweep, study: Study, folder: Path, prefix: str) -> lis
             shown.append((f"{wanted.figure}: {why_none(wanted.selector, sweep.runs)}", None))
         for run in chosen:
             suffix = run.params.get("plots.format", "png")
+            if suffix not in FORMATS:  # the store is anybody's, and this becomes a path
+                shown.append((f"{run.name} has no figure {wanted.figure}", None))
+                continue
             path = folder / f"{prefix}{wanted.figure}_{run.job}.{suffix}"
             with tempfile.TemporaryDirectory() as fetched:
                 try:
@@ -127,8 +131,9 @@ def write(reported: Sequence[Reported], folder: Path, *, latex: bool = False) ->
         writer.writeheader()
         writer.writerows(rows)
     if latex:
-        tables = [(outcome_header(one.sweep), outcome_rows(one.sweep, one.outcomes)) for one in reported]
-        pages = [tabulate(rows, header, "latex_booktabs", disable_numparse=True) for header, rows in tables]
+        tables = [[outcome_header(one.sweep), *outcome_rows(one.sweep, one.outcomes)] for one in reported]
+        lines = [[[printable(cell) for cell in line] for line in table] for table in tables]
+        pages = [tabulate(rows, header, "latex_booktabs", disable_numparse=True) for header, *rows in lines]
         # A bracket that begins a row would be taken for an option of the line end before it.
         text = re.sub(r"^( *)\[", r"\1{}[", "\n\n".join(pages), flags=re.MULTILINE)
         (folder / "table.tex").write_text(text + "\n", encoding="utf-8")

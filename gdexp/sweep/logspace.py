@@ -10,7 +10,9 @@ import numpy as np
 from gdexp.core import ParameterError
 
 CALL = re.compile(r"logspace\(([^()]*)\)")
-TAKES = "logspace(start,stop,count) with start and stop above 0 and a count of at least 2"
+MOST_RUNS = 100_000
+"""The runs of one sweep: as many fit into memory and can be looked at."""
+TAKES = f"logspace(start,stop,count) with start and stop above 0 and a count of 2 to {MOST_RUNS:,}"
 
 
 def expanded(text: str) -> str:
@@ -31,7 +33,7 @@ def _values(key: str, arguments: str) -> list[str]:
     parts = [part.strip() for part in arguments.split(",")]
     try:
         start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
-        valid = len(parts) == 3 and count >= 2 and 0 < start < np.inf and 0 < stop < np.inf
+        valid = len(parts) == 3 and 2 <= count <= MOST_RUNS and 0 < start < np.inf and 0 < stop < np.inf
     except (ValueError, IndexError):
         valid = False
     if not valid:

@@ -35,10 +35,10 @@ def runs_of(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[Reco
     return [
         RecordedRun(
             run_id,
-            name,
-            status,
+            name or "",
+            status or "UNKNOWN",
             str(experiment_id),
-            artifact_uri,
+            artifact_uri or "",
             params.get(run_id, {}),
             metrics.get(run_id, {}),
             tags.get(run_id, {}),

@@ -65,14 +65,19 @@ class RecordedSweep:
 
     @property
     def axes(self) -> list[str]:
-        """The keys that were swept, none for a single run."""
-        axes: list[str] = json.loads(self.parent.tags.get(AXES, "[]"))
+        """The keys that were swept, none for a single run; raises TrackingError where the tag was changed."""
+        try:
+            axes = json.loads(self.parent.tags.get(AXES, "[]"))
+        except ValueError:
+            axes = None
+        if not isinstance(axes, list) or not all(isinstance(axis, str) for axis in axes):
+            raise self.parent.not_ours(AXES)
         return axes
 
     @property
     def planned(self) -> int:
         """How many runs the sweep was to have; some may never have begun."""
-        return int(self.parent.tags.get(RUNS, len(self.runs)))
+        return self.parent.count(RUNS, len(self.runs))
 
     @property
     def study(self) -> str | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from gdexp.tracking.errors import TrackingError
 
 SWEPT = "gdexp.swept."
 """Prefix of the tags that say what a child's own values are, a tag for each swept key."""
@@ -59,8 +63,19 @@ class RecordedRun:
 
     @property
     def job(self) -> int:
-        """The run's place in its sweep, from 0."""
-        return int(self.tags.get(JOB, 0))
+        """The run's place in its sweep, from 0; raises TrackingError where the tag that says it was changed."""
+        return self.count(JOB, 0)
+
+    def count(self, tag: str, default: int) -> int:
+        """Return the whole number that a tag holds; raises TrackingError where it holds something else."""
+        text = self.tags.get(tag, str(default))
+        if not re.fullmatch(r"[0-9]{1,15}", text):
+            raise self.not_ours(tag)
+        return int(text)
+
+    def not_ours(self, tag: str) -> TrackingError:
+        """Return the error that a tag does not hold what gdexp writes there."""
+        return TrackingError(f"the run {self.run_id} is not as gdexp recorded it: its tag {tag} is {self.tags[tag]!r}")
 
     @property
     def finished(self) -> bool:
@@ -79,11 +94,16 @@ class RecordedRun:
 
 def recorded_data(name: str, profile: str | None) -> RecordedData | None:
     """Return the dataset called `name` that `profile` tells of, None where it is somebody else's."""
-    known = json.loads(profile or "{}")
-    if "sha256" not in known:
+    try:
+        known: Any = json.loads(profile or "{}")
+        sha256, rows, features, target = (known[key] for key in ("sha256", "rows", "features", "target"))
+        units = known.get("units", {})
+        texts = [sha256, target, *features, *units.keys(), *units.values()]
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    features, units = tuple(known["features"]), known.get("units", {})
-    return RecordedData(name, known["sha256"], known["rows"], features, known["target"], units)
+    if not isinstance(rows, int) or not isinstance(features, list) or not all(isinstance(text, str) for text in texts):
+        return None
+    return RecordedData(name, sha256, rows, tuple(features), target, units)
 
 
 def local_path(artifact_uri: str) -> Path | None:

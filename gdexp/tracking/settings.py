@@ -10,6 +10,8 @@ from gdexp.core.checks import whole_number
 from gdexp.core.errors import ParameterError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+QUOTES = "\"'])},;"
+_IN_QUERY = re.compile(r"((?:passw(?:or)?d|pwd|token|secret|(?:api|access)_?key)\w{0,40}=)([^&\s]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,24 @@ class Tracking:
 
 def masked(text: str) -> str:
     """Return `text` with the credentials of every URI in it replaced by ***."""
-    if "//" not in text and "=" not in text:
-        return text
-    # Up to the last @, because passwords that hold one, or a slash, are typed without the escapes that they need.
-    text = re.sub(r"(?<=//)\S*@", "***@", text)
-    return re.sub(r"(?i)\b(password|passwd|pwd|token|secret|api_?key)=[^&\s]+", r"\1=***", text)
+    if "://" in text or "%40" in text:
+        text = re.sub(r"\S+", _without_user, text)
+    if "=" in text:
+        text = _IN_QUERY.sub(_without_value, text)
+    return text
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """Mask up to the last @: passwords that hold one, or a slash, are typed without the escapes that they need."""
+    text = word[0]
+    for begin, end in (("://", "@"), ("%3A%2F%2F", "%40"), ("%3a%2f%2f", "%40")):
+        before, found, after = text.partition(begin)
+        if end in after:
+            text = f"{before}{found}***{end}{after.rpartition(end)[2]}"
+    return text
+
+
+def _without_value(found: re.Match[str]) -> str:
+    """Mask the value; quotes and brackets at its end are of the text around it, which is to stay what it is."""
+    key, value = found.groups()
+    return f"{key}***{value[len(value.rstrip(QUOTES)) :]}"

@@ -257,3 +257,9 @@ def test_a_chunk_of_another_shape_is_refused(features: tuple[int, ...], target: 
         f"a chunk has features of shape {features} and a target of shape {target}; "
         "they must be (rows, d) and (rows,), with the same d in every chunk"
     )
+
+
+def test_a_piece_of_thousands_of_columns_is_reduced() -> None:
+    rows = np.random.default_rng(0).standard_normal((3, 4100))
+    n, factor = reduced([(rows[:, 2:], rows[:, 0])])
+    assert (n, factor.shape) == (3, (4100, 4100))

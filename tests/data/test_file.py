@@ -1,4 +1,5 @@
-import datetime
+import contextlib
+import difflib
 import os
 import threading
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from gdexp.core import DataError, GdexpError, LeastSquares, ParameterError, Stopping, descend, zero
-from gdexp.data import dataset, files, load
+from gdexp.data import dataset, files, load, pages
 from gdexp.data.datasets.file import File
 
 
@@ -27,10 +28,11 @@ def csv_file(text: str | bytes, **settings: Any) -> File:
     return File(**{"path": "d.csv", "target": "y"} | settings)
 
 
-def parquet_file(columns: dict[str, Any], **settings: Any) -> File:
-    """Write d.parquet, whose target is y unless the settings say otherwise."""
+def parquet_file(columns: dict[str, Any], **written: Any) -> File:
+    """Write d.parquet, whose target is y unless the settings say otherwise; what they do not know is of the writing."""
+    settings: dict[str, Any] = {key: written.pop(key) for key in ("target", "features", "scaling") if key in written}
     arrays = [column if isinstance(column, pa.Array) else pa.array(column) for column in columns.values()]
-    parquet.write_table(pa.Table.from_arrays(arrays, list(columns)), "d.parquet")
+    parquet.write_table(pa.Table.from_arrays(arrays, list(columns)), "d.parquet", **written)
     return File(**{"path": "d.parquet", "target": "y"} | settings)
 
 
@@ -114,6 +116,7 @@ def test_the_suffix_may_be_in_capitals() -> None:
 finite = st.floats(-1e300, 1e300)
 
 
+@settings(deadline=None)
 @given(data=st.lists(st.tuples(finite, finite), min_size=1, max_size=40), block=st.integers(60, 400))
 def test_the_size_of_the_blocks_changes_nothing(data: list[tuple[float, float]], block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -300,21 +303,16 @@ def test_a_fault_behind_many_blocks_is_named_by_its_row(monkeypatch: pytest.Monk
     [
         ({"x": pa.array([], pa.float64()), "y": pa.array([], pa.float64())}, "'d.parquet' has a header and no row."),
         ({"y": [1]}, "'d.parquet' has no column besides the target 'y'."),
-        ({"x": ["1", "2"], "y": [1, 2]}, "'d.parquet', column 'x', data row 1: '1' is text, not a number."),
-        ({"x": [None, "ford"], "y": [1, 2]}, "'d.parquet', column 'x', data row 2: 'ford' is text, not a number."),
+        ({"x": ["1", "2"], "y": [1, 2]}, "'d.parquet', column 'x': values of type string are not numbers. " + FEATURE),
         (
-            {"x": pa.array(["a", "b"]).dictionary_encode(), "y": [1, 2]},
-            "'d.parquet', column 'x', data row 1: 'a' is text, not a number.",
-        ),
-        (
-            {"x": [datetime.date(2020, 1, 2)], "y": [1]},
-            "'d.parquet', column 'x', data row 1: datetime.date(2020, 1, 2) is not a number.",
+            {"x": pa.array(["1", "2"]).dictionary_encode(), "y": [1, 2]},
+            "'d.parquet', column 'x': values of type dictionary<values=string",
         ),
         (
             {"x": pa.array([2**62], pa.timestamp("us")), "y": [1]},
-            "'d.parquet', column 'x', data row 1: a value of type timestamp[us] is not a number.",
+            "'d.parquet', column 'x': values of type timestamp[us] are not numbers.",
         ),
-        ({"x": [[1, 2]], "y": [1]}, "'d.parquet', column 'x', data row 1: [1, 2] is not a number."),
+        ({"x": [1], "y": [[1, 2]]}, "'d.parquet', column 'y': values of type list<element: int64> are not numbers."),
         ({"x": [1, None], "y": [1, 2]}, "'d.parquet', column 'x', data row 2: the value is missing."),
         ({"x": [None], "y": [1]}, "'d.parquet', column 'x', data row 1: the value is missing."),
         ({"x": [1.0, float("nan")], "y": [1, 2]}, "'d.parquet', column 'x', data row 2: nan is not finite."),
@@ -322,6 +320,104 @@ def test_a_fault_behind_many_blocks_is_named_by_its_row(monkeypatch: pytest.Monk
 )
 def test_a_fault_in_a_parquet_file_is_named(columns: dict[str, Any], expected: str) -> None:
     assert fault(parquet_file(columns)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "x,y\n1,2\n1," + "2" * 1000 + "\n",
+            "'d.csv' has a row of more than 200 bytes, or a quote that is never closed.",
+        ),
+        ('x,y\n1,2\n1,"2' + "\n2" * 200, "'d.csv' has a row of more than 200 bytes, or a quote that is never closed."),
+        (",".join("abcdefghijklmnopqrst" * 8) + ",x,y\n", "'d.csv' has a header and no row."),
+        ("z" * 1000 + ",x,y\n1,2,3\n", "'d.csv' does not name its columns within 1,000 characters. Is it a CSV file?"),
+        ("\n" * 2000 + "x,y\n1,2\n", "'d.csv' does not name its columns within 1,000 characters. Is it a CSV file?"),
+        ('"' + "z\n" * 1000, "'d.csv' does not name its columns within 1,000 characters. Is it a CSV file?"),
+    ],
+    ids=["row", "quote in a row", "names alone", "header", "blank lines", "quote in the header"],
+)
+def test_no_more_of_a_csv_file_is_in_memory_than_a_block(
+    content: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "CSV_BLOCK", 200)
+    monkeypatch.setattr(files, "CSV_HEADER", 1000)
+    assert fault(csv_file(content, features=["x"])).startswith(said)
+
+
+@pytest.mark.parametrize("write", [csv_file, parquet_file])
+def test_features_that_would_not_fit_into_memory_are_refused_before_a_row_is_read(write: Any) -> None:
+    names = [f"x{i}" for i in range(20_000)]
+    line = ",".join([*names, "y"])
+    data: Any = f"{line}\nno number\n" if write is csv_file else {name: ["no number"] for name in [*names, "y"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**20}.__getitem__)
+        assert fault(write(data)) == (
+            "there is not enough memory: 20,000 features need 76.8 GB, and this machine has 4.29 GB. "
+            "Choose some of them with data.features."
+        )
+
+
+def test_a_parquet_file_that_lies_about_its_rows_is_refused() -> None:
+    source = parquet_file({"x": np.arange(1000.0), "y": np.arange(1000.0)})
+    path = Path("d.parquet")
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[-8:-4], "little")
+    footer = whole[-8 - size : -8].replace(b"\xd0\x0f", b"\x80\x7d")  # 8000 for 1000, as Thrift writes them
+    path.write_bytes(whole[: -8 - size] + footer + whole[-8:])
+    assert fault(source) == "'d.parquet' says that it has 8000 rows, and has 1000. Write it anew."
+
+
+@pytest.mark.parametrize("compression", ["snappy", "gzip", "zstd", "brotli", "lz4"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_pages_that_would_unpack_to_more_than_memory_holds_are_refused(
+    compression: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = parquet_file(
+        {"x": np.zeros(100_000), "y": np.zeros(100_000)},
+        compression=compression,
+        use_dictionary=False,
+        data_page_size=2**30,
+        max_rows_per_page=2**30,
+        data_page_version=version,
+    )
+    monkeypatch.setattr(pages, "machine_memory", lambda: 2_000_000)
+    assert fault(source) == (
+        "'d.parquet' has pages that unpack to 0.0016 GB, too much for this machine's memory of 0.002 GB. "
+        "Write it with smaller pages."
+    )
+    monkeypatch.setattr(pages, "machine_memory", lambda: 4_000_000)
+    assert load(source).problem.n == 100_000
+
+
+def test_many_small_pages_and_their_dictionaries_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"name": [[1, 2]] * 300_000, "x": np.arange(300_000.0) % 999, "y": np.arange(300_000.0)}
+    source = parquet_file(columns, compression="zstd", use_dictionary=["x"], features=["x"])
+    monkeypatch.setattr(pages, "machine_memory", lambda: 1_000_000)
+    assert load(source).problem.n == 300_000
+    monkeypatch.setattr(pages, "machine_memory", lambda: 300_000)
+    assert "has pages that unpack to" in fault(parquet_file(columns, compression="zstd", features=["x"]))
+
+
+@settings(deadline=None)
+@given(content=st.binary(max_size=200))
+def test_whatever_stands_where_the_header_of_a_page_should_be_ends(content: bytes) -> None:
+    with contextlib.suppress(IndexError, RecursionError):
+        assert pages._Header(content).numbers()[1] <= len(content) + 2**70
+
+
+def test_hints_at_columns_look_at_few_and_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def compare(word: str, names: list[str]) -> list[str]:
+        compared.extend([word, *names])
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", compare)
+    header = ",".join(["y", "a" * 10_000, *(f"c{i}" for i in range(1000))])
+    assert len(fault(csv_file(f"{header}\n{header}\n", features=["b" * 10_000]))) < 1000
+    assert len(compared) <= 201
+    assert max(map(len, compared)) <= 200
 
 
 def test_parquet_columns_of_one_name_are_refused() -> None:

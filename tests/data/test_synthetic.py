@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdexp.core import ParameterError
+from gdexp.core import DataError, ParameterError
 from gdexp.data import load
 from gdexp.data.datasets.synthetic import DRAWN_ROWS, Synthetic
 
@@ -70,6 +70,7 @@ def test_whole_numbers_may_be_written_as_floats() -> None:
         ({"n": 0}, "n takes a whole number of at least 1; got 0."),
         ({"n": 10.5}, "n takes a whole number of at least 1; got 10.5."),
         ({"n": 5}, "n takes at least d + 1 = 6 rows; got 5."),
+        ({"n": 1e15}, "n takes at most 1e+11 rows, for more would take days; got 1000000000000000."),
         ({"d": 0}, "d takes a whole number of at least 1; got 0."),
         ({"d": "many"}, "d takes a whole number of at least 1; got 'many'."),
         ({"condition_number": 0.5}, "condition_number takes a finite number of at least 1; got 0.5."),
@@ -88,3 +89,15 @@ def test_a_wrong_setting_is_refused(settings: dict[str, float], text: str) -> No
     with pytest.raises(ParameterError) as error:
         Synthetic(**settings)  # type: ignore[arg-type]
     assert str(error.value) == text
+
+
+def test_more_features_than_memory_holds_are_refused_with_what_they_would_need() -> None:
+    with pytest.raises(
+        DataError, match=r"^there is not enough memory: 1,000,000 features need 192 TB, and this machine"
+    ):
+        Synthetic(n=10**7, d=10**6).table()
+
+
+def test_noise_beyond_every_float_is_refused_without_a_warning() -> None:
+    with pytest.raises(DataError, match="not finite"):
+        load(Synthetic(noise=1e308))

@@ -12,10 +12,13 @@ from gdexp.core.checks import number, whole_number
 from gdexp.core.errors import ParameterError
 from gdexp.core.factor import Array, Chunk
 from gdexp.core.problem import LeastSquares
+from gdexp.data.memory import check_memory
 from gdexp.data.source import Source, Table
 
 DRAWN_ROWS = 4096
 """Rows drawn at once."""
+MOST_ROWS = 10**11
+"""At some ten million rows a second they take hours to be made, each time that they are read."""
 LARGEST_CONDITION_NUMBER = 1e20
 """Beyond it, rounding of the data changes the smallest eigenvalue in its sixth digit and soon makes it null."""
 
@@ -48,12 +51,15 @@ class Synthetic(Source):
             object.__setattr__(self, name, value)
         if self.n < self.d + 1:
             raise ParameterError("n", f"at least d + 1 = {self.d + 1} rows", self.n)
+        if self.n > MOST_ROWS:
+            raise ParameterError("n", f"at most {MOST_ROWS:g} rows, for more would take days", self.n)
         if self.condition_number > LARGEST_CONDITION_NUMBER:
             takes = f"a number from 1 to {LARGEST_CONDITION_NUMBER:g}, for more is lost in rounding"
             raise ParameterError("condition_number", takes, self.condition_number)
 
     def table(self) -> Table:
         """Return the rows, which are made anew at each reading, so they need no memory."""
+        check_memory(self.d, "Set a smaller data.d.")
         generator = np.random.default_rng(self.seed)
         rotation = np.linalg.qr(generator.standard_normal((self.d, self.d)))[0]
         weights, bias = generator.standard_normal(self.d), generator.standard_normal()
@@ -67,7 +73,9 @@ class Synthetic(Source):
         def read() -> Iterator[Chunk]:
             for draws, errors in self._drawn(generator):
                 X: Array = (draws - means) @ mixing
-                yield X, X @ weights + bias + self.noise * errors
+                with np.errstate(over="ignore"):  # the problem refuses what is not finite
+                    y = X @ weights + bias + self.noise * errors
+                yield X, y
 
         return Table(tuple(f"x{i}" for i in range(1, self.d + 1)), "y", read)
 
