@@ -2,6 +2,9 @@
 
 VENV := .venv
 BENCH := .bench
+PINS := --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --quiet
+FUZZ := .hypothesis/fuzz
+CASES := 100000
 PORT := 5000
 SERVER_STORE ?= sqlite:///server/mlflow.db
 STUDY_STORE := sqlite:///.experiments/mlflow.db
@@ -12,7 +15,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test lint browser postgres bench experiments ui server lock clean
+.PHONY: help install sweep test lint browser postgres ray chaos bench fuzz experiments ui server lock clean
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +51,12 @@ browser: ## Chromium for the tests of the UI: Debian's packages
 postgres: ## PostgreSQL for the tests of a server: Debian's packages
 	@.ci/postgres
 
+chaos: install ## kill, interrupt and starve sweeps for about ten minutes, resume them, and count what is lost or wrong
+	$(VENV)/bin/python -m tests.chaos
+
+ray: install ## Ray for the tests of a cluster: 240 MB
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ray.lock
+
 bench: $(BENCH)/installed ## time gdexp, its peers and the limits on the same work, for about an hour, and write the report
 	$(BENCH)/bin/python -m experiments.performance
 
@@ -59,6 +68,16 @@ $(BENCH)/installed: requirements.lock pyproject.toml $(wildcard experiments/perf
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r experiments/performance/requirements.txt
 	-@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r experiments/performance/requirements-torch.txt
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+fuzz: $(FUZZ)/installed ## put 100,000 hostile inputs to the program, guided by coverage, for about half an hour (CASES=...)
+	PYTHONPATH=$(FUZZ)/packages $(VENV)/bin/python -m tests.fuzz --cases $(CASES)
+
+# Where atheris has no build, the cases are random instead, which the first line says.
+$(FUZZ)/installed: $(VENV)/installed tests/fuzz/requirements.txt
+	@mkdir -p $(FUZZ)
+	-@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(FUZZ)/packages \
+		-r tests/fuzz/requirements.txt
 	@touch $@
 
 experiments: install ## run every study in a fresh store and write its report
@@ -84,8 +103,10 @@ server: install ## an MLflow server on this machine that keeps runs and artifact
 		--serve-artifacts --artifacts-destination server/artifacts
 
 lock: install ## pin the newest versions that pyproject.toml allows, and MLflow's schema at its version
-	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra server --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+	$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra server --extra joblib --extra slurm $(PINS) --upgrade \
+		--output-file requirements.lock
+	$(VENV)/bin/uv pip compile pyproject.toml --extra ray --constraint requirements.lock $(PINS) --upgrade \
+		--output-file requirements-ray.lock
 	@$(MAKE) --no-print-directory install
 	$(VENV)/bin/python -m gdexp.tracking.schema > .schema.sql && mv .schema.sql gdexp/tracking/schema.sql
 	@echo "requirements.lock is new. Next: make test"

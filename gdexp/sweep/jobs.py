@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gdexp.core import GdexpError
 from gdexp.report.words import short
+from gdexp.tracking.recorded import JOB, SWEPT
 
 COMMON = ("experiment", "dry_run")
 """Keys that belong to a sweep as a whole, besides `tracking`."""
@@ -19,6 +20,11 @@ class Job:
     number: int
     overrides: tuple[str, ...]
     swept: Mapping[str, str]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run is tagged with: its place in the sweep and its own values."""
+        return {JOB: str(self.number)} | {f"{SWEPT}{key}": value for key, value in self.swept.items()}
 
     @property
     def name(self) -> str:

@@ -14,13 +14,12 @@ from gdexp.config import Config
 from gdexp.core import GdexpError
 from gdexp.report.figures import draw_sweep
 from gdexp.report.table import sweep_description, text_table, write_csv
-from gdexp.report.words import line
-from gdexp.run import execute, plan_run
+from gdexp.run import plan_run
 from gdexp.sweep.jobs import Job, job_of
+from gdexp.sweep.outcome import carry_out, tell
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
 from gdexp.tracking import RunRecord, Store, Tracking, TrackingError, masked, open_store
-from gdexp.tracking.backend import now
 from gdexp.tracking.context import typed_arguments, typed_command
 from gdexp.tracking.errors import is_away
 from gdexp.tracking.links import sweep_links, ui_hint
@@ -29,18 +28,15 @@ from gdexp.tracking.read import (
     ARGUMENTS,
     AXES,
     COMMAND,
-    JOB,
     RUNS,
     STUDY,
     SWEEP_HASH,
-    SWEPT,
     RecordedRun,
     children,
     find_run,
 )
 from gdexp.tracking.record import start_run
 from gdexp.tracking.store import existing_store
-from gdexp.tracking.unsent import FOLDER
 
 DRAWN_RUNS = 100
 """In a sweep of more runs than this no run draws figures of its own unless it is told to."""
@@ -129,7 +125,11 @@ def preview(jobs: Sequence[CheckedJob], axes: Sequence[str], resume: str | None 
     """Say which runs would be done, those that the sweep `resume` lacks or else all, and do nothing."""
     tracking = jobs[0].config.tracking
     place = f"experiment {tracking.experiment!r} of {masked(tracking.resolved_uri)}"
-    wanted = jobs if resume is None else missing(existing_store(tracking), resume, jobs)
+    wanted = jobs
+    if resume is not None:
+        store = existing_store(tracking)
+        check_same(store, resume, jobs)
+        wanted = missing(store, resume, jobs)
     where = f"recorded in {place}" if resume is None else f"done in the sweep {resume} of {place}"
     say(f"{runs_in_words(len(wanted))} over {', '.join(axes)}, checked; to be {where}")
     for job in wanted:
@@ -138,30 +138,34 @@ def preview(jobs: Sequence[CheckedJob], axes: Sequence[str], resume: str | None 
 
 
 def missing(store: Store, parent_id: str, jobs: Sequence[CheckedJob]) -> list[CheckedJob]:
-    """Return those of `jobs` that did not finish in the sweep with the parent `parent_id`.
+    """Return those of `jobs` that did not finish in the sweep with the parent `parent_id`."""
+    found = children(store, parent_id, find_run(store, parent_id).experiment_id)
+    finished = {run.job for run in found if run.status == "FINISHED"}
+    return [job for job in jobs if job.job.number not in finished]
 
-    Raises GdexpError where `jobs` are not those that it began with.
-    """
+
+def check_same(store: Store, parent_id: str, jobs: Sequence[CheckedJob]) -> None:
+    """Raise GdexpError where `jobs` are not those that the sweep with the parent `parent_id` began with."""
     parent = find_run(store, parent_id)
     if parent.tags.get(SWEEP_HASH) != sweep_hash(jobs):
         raise GdexpError(
             f"the sweep {parent_id} cannot be resumed: the configuration or the data are not those that it began with; "
             "restore them, or begin the sweep anew"
         )
-    finished = {run.job for run in children(store, parent_id, parent.experiment_id) if run.status == "FINISHED"}
-    return [job for job in jobs if job.job.number not in finished]
 
 
 def resumed(parent_id: str, jobs: Sequence[CheckedJob], axes: Sequence[str]) -> Sweep:
     """Take up the sweep with the parent `parent_id`, whose `jobs` these are, to carry out those that did not finish.
 
-    Raises GdexpError where `jobs` are not those that it began with.
+    Raises GdexpError where `jobs` are not those that it began with, or where it is under way.
     """
     tracking = jobs[0].config.tracking
     store = open_store(tracking)
+    check_same(store, parent_id, jobs)
+    if not store.backend.take_up(parent_id, {PROCESS: of_this_process()}):
+        raise GdexpError(f"the sweep {parent_id} is RUNNING: another process has just resumed it")
+    # Looked for only now: whoever had it before may have finished it meanwhile.
     numbers = tuple(job.job.number for job in missing(store, parent_id, jobs))
-    store.backend.log(parent_id, tags={PROCESS: of_this_process()}, started=now())
-    store.backend.set_status(parent_id, "RUNNING")
     say(f"{len(numbers)} of {runs_in_words(len(jobs))} over {', '.join(axes)} to be done in the sweep {parent_id}")
     progress = Progress(len(numbers), time.time())
     return Sweep(parent_id, tracking, tuple(axes), len(jobs), progress, draws(jobs), numbers)
@@ -182,31 +186,13 @@ def runs_in_words(count: int) -> str:
     return f"{count} run{'s' * (count != 1)}"
 
 
-def child_tags(job: Job) -> dict[str, str]:
-    """Return what a child is tagged with: its place in the sweep and its own values."""
-    return {JOB: str(job.number)} | {f"{SWEPT}{key}": value for key, value in job.swept.items()}
-
-
 def run_child(sweep: Sweep, place: int, overrides: Sequence[str], config: Config) -> bool:
     """Carry out one job and return whether it finished; a failure is printed and does not stop the others."""
     job = sweep.job(place, overrides)
     sweep.progress.running(place, job.name)
-    try:
-        plan = plan_run(config)
-        for remark in plan.remarks:
-            say(f"{job.name}: {remark}")
-        store = open_store(sweep.tracking)
-        result = execute(plan, store, job.overrides, name=job.name, parent=sweep.parent_id, tags=child_tags(job))
-        kept = f"; kept in {FOLDER}" if store.delivery.unsent.holds(result.run_id) else ""
-    except Exception as error:
-        where = " ".join(getattr(error, "__notes__", []))
-        reason = str(error).partition("\n")[0]
-        sweep.progress.finished(place, job.name, f"FAILED, {type(error).__name__}: {reason}")
-        if where:
-            say(f"gdexp: {job.name} failed; traceback.txt of {where} tells more", error=True)
-        return False
-    sweep.progress.finished(place, job.name, line(result.trajectory) + kept)
-    return True
+    outcome = carry_out(job, config, sweep.tracking, sweep.parent_id, lambda text: say(f"{job.name}: {text}"))
+    tell(sweep.progress, place, job.name, outcome)
+    return outcome.finished
 
 
 def finish(sweep: Sweep, status: str) -> bool:
@@ -216,6 +202,10 @@ def finish(sweep: Sweep, status: str) -> bool:
     Returns whether the store has all of it; otherwise the rest is left to a resumption.
     """
     store = open_store(sweep.tracking)
+    if status == "KILLED":
+        store.delivery.hurry()
+        # Before all that may take longer than there is time.
+        RunRecord(store, sweep.parent_id).end(status)
     try:
         deliver(store)
         conclude(store, sweep, store.delivery.insist(lambda _: children(store, sweep.parent_id)), status)
@@ -229,7 +219,12 @@ def finish(sweep: Sweep, status: str) -> bool:
 
 def deliver(store: Store) -> None:
     """Send what is kept for `store`, and say so; raises StoreAwayError where it is away."""
-    sent = store.delivery.insist(lambda _: sum(1 for _ in store.delivery.unsent.send(store.backend)))
+    store.delivery.insist(lambda _: send_kept(store))
+
+
+def send_kept(store: Store) -> None:
+    """Send what is kept for `store`, and say so; raises whatever keeps the store from taking it."""
+    sent = sum(1 for _ in store.delivery.unsent.send(store.backend))
     if sent:
         say(f"Sent what was kept of {runs_in_words(sent)}")
 

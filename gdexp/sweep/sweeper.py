@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,21 +11,28 @@ from types import ModuleType
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from gdexp.config import typed
 from gdexp.core import GdexpError, ParameterError
 from gdexp.sweep.composition import JobConfigs, settings_of
+from gdexp.sweep.joblib import JoblibLauncher
 from gdexp.sweep.jobs import axes_of, jobs_of
-from gdexp.sweep.logspace import expanded
+from gdexp.sweep.logspace import MOST_RUNS, expanded
+from gdexp.sweep.ray import RayLauncher
+from gdexp.sweep.slurm import SlurmLauncher
 from gdexp.sweep.sweep import Sweep, begin, checked, child_config, finish, preview, resumed, run_child
 from gdexp.sweep.vectorized import VectorizedLauncher, refuse
+from gdexp.sweep.workers import WorkersLauncher
 
 
 class CheckedSweeper(Sweeper):
@@ -55,6 +63,10 @@ class CheckedSweeper(Sweeper):
         if jobs[0].config.dry_run:
             preview(jobs, axes, self.resume)
             return []
+        hydra = self.job_config.hydra
+        chosen = get_class(hydra.launcher._target_)
+        if issubclass(chosen, WorkersLauncher):
+            chosen.refuse(hydra.launcher, hydra.callbacks)
         sweep = begin(jobs, axes) if self.resume is None else resumed(self.resume, jobs, axes)
         if sweep.numbers is not None:
             jobs, overrides = (
@@ -66,7 +78,7 @@ class CheckedSweeper(Sweeper):
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self.context, task_function=partial(run_job, sweep), config=self.job_config
             )
-            if isinstance(launcher, VectorizedLauncher):
+            if isinstance(launcher, VectorizedLauncher | WorkersLauncher):
                 launcher.sweep, launcher.jobs = sweep, jobs
             results = launcher.launch(overrides, initial_job_idx=0) if overrides else []
             status = "FINISHED" if all(result.return_value for result in results) else "FAILED"
@@ -86,7 +98,13 @@ class CheckedSweeper(Sweeper):
         self._check_runs()
         texts = [expanded(f"{key}={value}") for key, value in self.params.items()] + arguments
         parser = OverridesParser.create(config_loader=self.context.config_loader)
-        combinations = BasicSweeper.split_arguments(parser.parse_overrides(texts), None)[0]
+        overrides = parser.parse_overrides(texts)
+        count = math.prod(map(_values, overrides)) * len(self.runs)
+        if count > MOST_RUNS:
+            raise GdexpError(
+                f"a sweep takes at most {MOST_RUNS:,} runs; this one would have {count:,}: make it several"
+            )
+        combinations = BasicSweeper.split_arguments(overrides, None)[0]
         if not combinations:
             raise GdexpError(f"the sweep has no run: a value in {' '.join(texts)} stands for nothing")
         given = {text.partition("=")[0].lstrip("+") for text in arguments}
@@ -108,6 +126,15 @@ class CheckedSweeper(Sweeper):
                     raise ParameterError(name, "a key that hydra.sweeper.params does not sweep as well", value)
 
 
+def _values(override: Override) -> int:
+    """Return how many values `override` gives its key, without making a list of them."""
+    value = override.value() if override.is_sweep_override() else None
+    if isinstance(value, RangeSweep):
+        steps = (float(value.stop or 0) - float(value.start or 0)) / float(value.step or 1)
+        return max(0, math.ceil(steps)) if math.isfinite(steps) else MOST_RUNS + 1
+    return len(value.list) if isinstance(value, ChoiceSweep) else 1
+
+
 def run_job(sweep: Sweep, config: DictConfig) -> bool:
     """Carry out the job that Hydra is running; a top-level function, so that launchers can send it to workers."""
     job = HydraConfig.get()
@@ -117,9 +144,12 @@ def run_job(sweep: Sweep, config: DictConfig) -> bool:
 def register() -> None:
     """Make the plugins known to Hydra, which takes them only from a package called hydra_plugins."""
     plugins = Plugins.instance()
-    if importlib.util.find_spec("hydra_plugins") is None:
+    if "hydra_plugins" not in sys.modules and importlib.util.find_spec("hydra_plugins") is None:
         sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
     sys.modules["hydra_plugins.gdexp"] = sys.modules[__name__]
-    for plugin in (CheckedSweeper, VectorizedLauncher):
+    for plugin in (CheckedSweeper, VectorizedLauncher, JoblibLauncher, SlurmLauncher, RayLauncher):
         plugin.__module__ = "hydra_plugins.gdexp"
         plugins.register(plugin)
+    # A launcher of the same name that is installed beside gdexp would have ours take its settings.
+    for name in ("joblib", "slurm", "ray"):
+        ConfigStore.instance().repo["hydra"].get("launcher", {}).pop(f"{name}.yaml", None)

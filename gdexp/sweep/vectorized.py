@@ -15,7 +15,7 @@ from gdexp.core import GdexpError, Trajectory, descend_all
 from gdexp.data import load
 from gdexp.run import Plan, plan_run, write_files
 from gdexp.sweep.jobs import Job
-from gdexp.sweep.sweep import CheckedJob, Sweep, as_child, child_tags, run_child
+from gdexp.sweep.sweep import CheckedJob, Sweep, as_child, run_child
 from gdexp.terminal import say
 from gdexp.tracking import open_store
 from gdexp.tracking.backend import now
@@ -136,7 +136,7 @@ def record(sweep: Sweep, jobs: Sequence[Job], plans: Sequence[Plan], trajectorie
     with store.backend.reserved(store.experiment_id, len(jobs)) as reserved:
         for (run_id, folder), job, plan, trajectory in zip(reserved, jobs, plans, trajectories, strict=True):
             write_files(plan, trajectory, job.overrides, folder)
-            tags, outcome = {CONFIG_HASH: plan.config_hash, **child_tags(job)}, plan.outcome(trajectory)
+            tags, outcome = {CONFIG_HASH: plan.config_hash, **job.tags}, plan.outcome(trajectory)
             rows.append(
                 finished_run(run_id, job.name, plan.params, tags, outcome, started=started, parent=sweep.parent_id)
             )

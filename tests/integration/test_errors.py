@@ -18,8 +18,8 @@ MISTAKES = {
     "lr=nan": "lr takes a finite number above 0; got nan.",
     "lr=inf": "lr takes a finite number above 0; got inf.",
     "lr=fast": "lr takes a finite number above 0; got 'fast'.",
-    "lr=logspace(0,1,3)": "lr takes logspace(start,stop,count) with start and stop above 0 and a count of at least 2; "
-    "got 'logspace(0,1,3)'.",
+    "lr=logspace(0,1,3)": "lr takes logspace(start,stop,count) with start and stop above 0 and a count of 2 to "
+    "100,000; got 'logspace(0,1,3)'.",
     "lr=0.1,0.2": "lr=0.1,0.2 has several values: add -m to sweep over them, or quote them if they are one text.",
     "lrr=1": "lrr is not a setting. Near it: lr.",
     "+rate=1": "rate is not a setting. See --help.",
@@ -116,6 +116,18 @@ def test_a_data_file_that_cannot_be_used_is_named(folder: Folder, content: str |
     assert done.stderr.startswith("gdexp: data")
     assert message in done.stderr
     assert set(folder.path.iterdir()) == before
+
+
+def test_a_sweep_of_more_runs_than_anybody_can_look_at_is_refused_before_it_fills_the_memory(folder: Folder) -> None:
+    message = "a sweep takes at most 100,000 runs; this one would have 200,000,000: make it several"
+    refused(folder, ["-m", "seed=range(100000000)", "lr=0.1,0.2"], message)
+
+
+def test_hydras_own_print_of_the_configuration_has_no_credentials(folder: Folder) -> None:
+    done = folder.gdexp("--cfg", "job", "tracking.uri=http://me:secret@host")
+    assert done.returncode == 0
+    assert "uri: http://***@host" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
 
 
 def test_a_server_that_refuses_is_reported_in_time(folder: Folder) -> None:

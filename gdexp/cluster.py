@@ -1,0 +1,64 @@
+"""The Ray cluster that work may be handed to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from importlib.util import find_spec
+
+from gdexp.core.errors import GdexpError
+
+ANSWER_SECONDS = 9
+"""How long a cluster may take to answer."""
+
+
+def connect(address: str | None = None, num_cpus: int | None = None) -> None:
+    """Connect to the cluster at `address`, else at RAY_ADDRESS, else start one of `num_cpus` workers, or one a core.
+
+    Raises GdexpError where it does not answer. A second call keeps the first one's.
+    """
+    require("ray", "a Ray cluster")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        return
+    place = address or os.environ.get("RAY_ADDRESS")
+    # A cluster that is started here wants its token from whoever connects.
+    options = {"address": place} if place else {"num_cpus": num_cpus, "include_dashboard": False}
+    threads = str(blas_threads())  # Ray allows each worker one
+    environment = {"env_vars": {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}}
+    heard = signal.getsignal(signal.SIGTERM)
+    try:
+        if place:
+            reach(place)
+        ray.init(**options, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        where = f"the Ray cluster {place}" if place else "a Ray cluster of this machine"
+        raise GdexpError(f"{where} does not answer ({reason}); see hydra.launcher.address and RAY_ADDRESS") from error
+    finally:
+        signal.signal(signal.SIGTERM, heard)  # Ray takes it for itself
+
+
+def reach(address: str) -> None:
+    """Raise OSError where nobody listens at `address`, of which Ray itself takes minutes to be sure."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+
+
+def require(package: str, what: str, extra: str | None = None) -> None:
+    """Raise GdexpError where `what` needs a `package` that is not installed, with the extra of gdexp that has it."""
+    if find_spec(package) is None:
+        raise GdexpError(f"{what} needs {package}: pip install 'gdexp[{extra or package}]'")
+
+
+def blas_threads() -> int:
+    """Return how many threads BLAS uses in this process: in a worker as many give the same result to the last bit."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdecimal():
+            return max(1, int(os.environ[name]))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,59 @@
+"""A sweep on all cores of this machine, by joblib's worker processes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdexp.cluster import blas_threads
+from gdexp.core.checks import whole_number
+from gdexp.sweep.outcome import Outcome
+from gdexp.sweep.workers import Task, WorkersLauncher
+
+
+class JoblibLauncher(WorkersLauncher):
+    """Hydra's launcher that has `n_jobs` processes carry out a sweep's jobs; -1 for one a core."""
+
+    engine, extra = "joblib", "joblib"
+
+    def __init__(self, n_jobs: int = -1) -> None:
+        self.n_jobs = n_jobs
+
+    @classmethod
+    def refuse(cls, settings: Mapping[str, Any], callbacks: object) -> None:
+        """Raise GdexpError where joblib cannot be had, or n_jobs is no number of processes."""
+        super().refuse(settings, callbacks)
+        if settings.get("n_jobs") != -1:
+            whole_number("hydra.launcher.n_jobs", settings.get("n_jobs"), least=1)
+
+    def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
+        """Carry out `tasks`; a worker that dies takes those that are under way with it, and no others."""
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        left = dict(tasks)
+        while left:
+            try:
+                for place, outcome in self._parallel(dict(left)):
+                    del left[place]
+                    yield place, outcome
+            except TerminatedWorkerError:
+                under_way = {run.job for run in self.under_way()}
+                self.end_lost()
+                lost = [place for place, task in left.items() if task.job.number in under_way] or list(left)
+                for place in lost:
+                    del left[place]
+                    yield place, None
+
+    def _parallel(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
+        import joblib
+
+        with joblib.parallel_config("loky", inner_max_num_threads=blas_threads()):
+            parallel = joblib.Parallel(n_jobs=self.n_jobs, batch_size=1, return_as="generator_unordered")
+            yield from parallel(joblib.delayed(carried_out)(place, task) for place, task in tasks.items())
+
+
+def carried_out(place: int, task: Task) -> tuple[int, Outcome]:
+    """Return the place of `task` with its outcome, deaf to a Ctrl-C that is meant for the process that waits for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return place, task()
