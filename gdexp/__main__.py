@@ -1,6 +1,10 @@
 """`python -m gdexp`."""
 
-from gdexp.cli import main
+import sys
 
 if __name__ == "__main__":
+    try:
+        from gdexp.cli import main
+    except KeyboardInterrupt:  # while modules are still being read
+        sys.exit(130)
     main()

@@ -19,8 +19,10 @@ from gdexp.tracking import Tracking
 if TYPE_CHECKING:
     from gdexp.tracking import Store
 
-INTERRUPTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""Ctrl-C, a request to terminate, a terminal that is closed."""
+INTERRUPTS = [signal.SIGINT, signal.SIGTERM]
+"""Ctrl-C, a request to terminate, and a terminal that is closed, unless nohup has it that this does not matter."""
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    INTERRUPTS.append(signal.SIGHUP)
 Refusal = Callable[[Exception], str | None]
 
 
@@ -89,9 +91,7 @@ def command(
     `interrupted` is what is said after Ctrl-C or a request to terminate.
     """
     for number in INTERRUPTS:
-        # Under nohup a terminal may close.
-        if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
+        signal.signal(number, interrupt)
     logging.getLogger("gdexp").addHandler(Told())
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -102,6 +102,10 @@ def command(
     except KeyboardInterrupt:
         say(f"{name}: {interrupted}", error=True)
         sys.exit(130)
+    finally:
+        # All is done; while Python takes itself apart there is nothing that a signal could save.
+        for number in INTERRUPTS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def refuse_or_fail(name: str, error: Exception, refusal: Refusal = refusal, failed: int = 1) -> NoReturn:

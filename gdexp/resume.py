@@ -54,12 +54,22 @@ def main() -> None:
 
 def what_is_left(options: argparse.Namespace) -> list[str]:
     """Mark what died as KILLED, and return the arguments with which gdexp does the rest; none where nothing is left."""
-    from gdexp.sweep.sweep import deliver
+    from gdexp.sweep.sweep import send_kept
+    from gdexp.tracking.errors import is_away, reason
     from gdexp.tracking.read import AXES, find_sweep
+    from gdexp.tracking.unsent import FOLDER
 
     store = store_of(options)
     if not options.dry_run:
-        deliver(store)
+        try:
+            send_kept(store)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            raise ResumeError(
+                f"the tracking store {store.uri} does not take what is kept for it in {FOLDER} ({reason(error)}); "
+                "all of it is still there: resume once it does"
+            ) from None
     none = options.sweep is None and not (store.experiment_id and store.backend.latest(store.experiment_id, AXES))
     sweep = None if none else find_sweep(store, options.sweep)
     bury(store, sweep, assume=options.assume_dead, change=not options.dry_run)

@@ -27,8 +27,8 @@ def ended(error: BaseException, capfd: pytest.CaptureFixture[str], failed: int =
 
 
 def test_what_a_user_can_mend_ends_with_2_and_one_printable_line(capfd: pytest.CaptureFixture[str]) -> None:
-    told = ended(DataError("the file\n\x1b[31m//me:secret@host is empty"), capfd)
-    assert told == (2, "gdexp.some: the file [31m//***@host is empty\n")
+    told = ended(DataError("the file\n\x1b[31mhttp://me:secret@host is empty"), capfd)
+    assert told == (2, "gdexp.some: the file [31mhttp://***@host is empty\n")
 
 
 def test_a_store_that_stops_answering_ends_with_2(capfd: pytest.CaptureFixture[str]) -> None:

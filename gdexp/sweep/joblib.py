@@ -11,6 +11,8 @@ from gdexp.core.checks import whole_number
 from gdexp.sweep.outcome import Outcome
 from gdexp.sweep.workers import Task, WorkersLauncher
 
+FINISHED = Outcome(True, "finished, as the store says; the worker that it was to tell died")
+
 
 class JoblibLauncher(WorkersLauncher):
     """Hydra's launcher that has `n_jobs` processes carry out a sweep's jobs; -1 for one a core."""
@@ -29,6 +31,7 @@ class JoblibLauncher(WorkersLauncher):
 
     def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
         """Carry out `tasks`; a worker that dies takes those that are under way with it, and no others."""
+        from joblib.externals.loky import get_reusable_executor
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         left = dict(tasks)
@@ -38,12 +41,15 @@ class JoblibLauncher(WorkersLauncher):
                     del left[place]
                     yield place, outcome
             except TerminatedWorkerError:
+                # What the other workers have under way ends with them, and must not be recorded any more.
+                get_reusable_executor().shutdown(wait=True, kill_workers=True)
                 under_way = {run.job for run in self.under_way()}
                 self.end_lost()
-                lost = [place for place, task in left.items() if task.job.number in under_way] or list(left)
-                for place in lost:
+                ended = {place: FINISHED for place, task in left.items() if task.job.number in self.finished()}
+                lost = {place: None for place, task in left.items() if task.job.number in under_way}
+                for place, known in (ended | lost or dict.fromkeys(left)).items():
                     del left[place]
-                    yield place, None
+                    yield place, known
 
     def _parallel(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
         import joblib

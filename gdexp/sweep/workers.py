@@ -22,6 +22,7 @@ from gdexp.sweep.jobs import Job
 from gdexp.sweep.outcome import Outcome, carry_out, tell
 from gdexp.sweep.sweep import CheckedJob, Sweep, as_child
 from gdexp.tracking import RunRecord, Tracking, open_store
+from gdexp.tracking.read import children
 from gdexp.tracking.recorded import PARENT, RecordedRun
 
 LOST = Outcome(
@@ -105,6 +106,11 @@ class WorkersLauncher(Launcher):
         store = open_store(self.sweep.tracking)
         running = store.backend.running(store.experiment_id)
         return [run for run in running if run.tags.get(PARENT) == self.sweep.parent_id]
+
+    def finished(self) -> set[int]:
+        """Return the numbers of the jobs of the sweep that are recorded as finished."""
+        store = open_store(self.sweep.tracking)
+        return {run.job for run in children(store, self.sweep.parent_id) if run.finished}
 
     def end_lost(self) -> None:
         """End the runs as KILLED whose workers are gone; a store that is gone is left alone."""

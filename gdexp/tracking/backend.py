@@ -106,7 +106,10 @@ class Backend(Protocol):
         """Add `metrics`, `tags` and `dataset` to a run that began at `started`."""
 
     def set_status(self, run_id: str, status: str, ended: int | None = None) -> None:
-        """End a run as FINISHED, FAILED or KILLED, at `ended` or now, or have it RUNNING again."""
+        """End a run as FINISHED, FAILED or KILLED, at `ended` or now."""
+
+    def take_up(self, run_id: str, tags: Mapping[str, str]) -> bool:
+        """Have a run that has ended RUNNING again, with `tags`, and return whether it had; only one process does it."""
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""

@@ -150,11 +150,19 @@ class ClientBackend:
             self._client.log_inputs(run_id, [entities.DatasetInput(kept)])
 
     def set_status(self, run_id: str, status: str, ended: int | None = None) -> None:
-        """End a run as FINISHED, FAILED or KILLED, at `ended` or now, or have it RUNNING again."""
-        if status == "RUNNING":
-            self._client.update_run(run_id, status)
-        else:
-            self._client.set_terminated(run_id, status, ended)
+        """End a run as FINISHED, FAILED or KILLED, at `ended` or now."""
+        self._client.set_terminated(run_id, status, ended)
+
+    def take_up(self, run_id: str, tags: Mapping[str, str]) -> bool:
+        """Have a run that has ended RUNNING again, with `tags`, and return whether it had.
+
+        MLflow has no way to do both at once: two processes can do it within the time of a question and an answer.
+        """
+        if self._client.get_run(run_id).info.status == "RUNNING":
+            return False
+        self.log(run_id, tags=tags, started=0)
+        self._client.update_run(run_id, "RUNNING")
+        return True
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""
@@ -228,10 +236,10 @@ def _recorded(run: Run) -> RecordedRun:
     given = run.inputs.dataset_inputs if run.inputs else []
     return RecordedRun(
         run_id=run.info.run_id,
-        name=run.info.run_name,
-        status=run.info.status,
+        name=run.info.run_name or "",
+        status=run.info.status or "UNKNOWN",
         experiment_id=run.info.experiment_id,
-        artifact_uri=run.info.artifact_uri,
+        artifact_uri=run.info.artifact_uri or "",
         params=run.data.params,
         metrics=run.data.metrics,
         tags=run.data.tags,

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")
 """What MLflow's migrations leave behind, written by `python -m gdexp.tracking.schema`."""
 BUSY_SECONDS = 10
 """How long a writer waits for its turn before it says so."""
+SLICE_MS = 200
 CACHE_KIB = 65536
 
 _lock = threading.RLock()
@@ -40,9 +42,27 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Give the connection for what is to be written whole or not at all."""
     with reading(path) as connection, connection:
-        # At once, because a reader that turns into a writer is not made to wait but refused.
-        connection.execute("BEGIN IMMEDIATE")
+        _take_turn(connection)
         yield connection
+
+
+def _take_turn(connection: sqlite3.Connection) -> None:
+    """Begin to write, at once, because a reader that turns into a writer is not made to wait but refused.
+
+    Waiting goes by slices, because SQLite lets no signal through while it waits.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection.execute(f"PRAGMA busy_timeout={SLICE_MS}")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -19,8 +19,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0
 """Seconds between two attempts."""
 PAUSE = 30.0
 """Seconds during which a store that has been given up is not tried again."""
-HURRY = 1.0
-"""Seconds that a store has after an interrupt."""
+HURRY = 0.75
+"""Seconds that a store has after an interrupt, for all that is left to be recorded."""
 
 T = TypeVar("T")
 log = logging.getLogger("gdexp")
@@ -35,10 +35,16 @@ class Delivery:
     patience: float
     unsent: Unsent
     _given_up: float | None = field(default=None, init=False)
-    _hurry: bool = field(default=False, init=False)
+    _until: float | None = field(default=None, init=False)
+
+    def hurry(self) -> None:
+        """Give the store HURRY seconds more in all, because somebody waits for the program to end."""
+        if self._until is None:
+            self._until = time.monotonic() + HURRY
 
     def create_run(self, experiment_id: str, run: NewRun) -> str:
         """Create a run and return its id; where the store is away, keep it under a name of its own."""
+        self._until = None  # a notebook goes on after an interrupt
         try:
             return self.insist(lambda again: self.backend.create_run(experiment_id, run, again=again))
         except StoreAwayError:
@@ -63,15 +69,18 @@ class Delivery:
             raise StoreAwayError(f"the tracking store {self.uri} is away")
         while True:
             try:
-                result = within(HURRY, partial(action, again)) if self._hurry else action(again)
+                if self._until is None:
+                    result = action(again)
+                else:
+                    result = within(max(0.0, self._until - time.monotonic()), partial(action, again))
             except KeyboardInterrupt:
-                self._hurry = True
+                self.hurry()
                 raise
             except Exception as error:
                 if not is_away(error):
                     raise
                 left = start + self.patience - time.monotonic()
-                if self._hurry or self._given_up is not None or left <= 0:
+                if self._until is not None or self._given_up is not None or left <= 0:
                     self._give_up(error)
                 if not again:
                     log.warning("%s; trying again for %.0f s", self._reason(error), self.patience)

@@ -29,6 +29,8 @@ def is_away(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Return why a store does not do what it should, in a few words without credentials."""
     text = masked(str(error)).strip()
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror.lower()}: {error.filename}"
     # What the operating system said is at the end of a long line of requests' and MLflow's.
     said = re.findall(r"\[Errno -?\d+\] ([^'\")\]]+)|([Rr]ead timed out)|(Remote end closed connection)", text)
     found = next((word for word in said[-1] if word), "") if said else ""

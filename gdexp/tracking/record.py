@@ -95,6 +95,7 @@ def recorded_run(
     try:
         yield record
     except KeyboardInterrupt:
+        store.delivery.hurry()
         record.end("KILLED")
         raise
     except Exception as error:

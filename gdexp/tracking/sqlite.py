@@ -15,6 +15,7 @@ from gdexp.tracking.backend import DatasetInput, Experiment, NewRun, RunRows, Se
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import reading, transaction
 from gdexp.tracking.errors import TrackingError
+from gdexp.tracking.process import PROCESS
 from gdexp.tracking.query import child_ids, latest_id, running_ids, runs_of
 from gdexp.tracking.recorded import RecordedRun, local_path
 from gdexp.tracking.rows import insert_inputs, insert_metrics, insert_runs, set_tags
@@ -55,8 +56,13 @@ class SqliteBackend:
                 (name, location, time, time),
             )
 
-    def create_run(self, experiment_id: str, run: NewRun, *, again: bool = False) -> str:  # noqa: ARG002
-        """Create a run that is RUNNING, with its tags and params, whole or not at all, and return its id."""
+    def create_run(self, experiment_id: str, run: NewRun, *, again: bool = False) -> str:
+        """Create a run that is RUNNING, with its tags and params, whole or not at all, and return its id.
+
+        `again` where an earlier call may have created it: it is not created twice.
+        """
+        if again and (found := self.latest(experiment_id, PROCESS, run.tags[PROCESS])):
+            return found.run_id
         rows = RunRows(uuid.uuid4().hex, run.name, "RUNNING", run.started, None, run.tags, run.params)
         return self.insert(experiment_id, [rows])[0]
 
@@ -77,11 +83,24 @@ class SqliteBackend:
             insert_inputs(connection, experiment_id, {run_id: dataset} if dataset else {})
 
     def set_status(self, run_id: str, status: str, ended: int | None = None) -> None:
-        """End a run as FINISHED, FAILED or KILLED, at `ended` or now, or have it RUNNING again."""
-        ended = None if status == "RUNNING" else ended or now()
+        """End a run as FINISHED, FAILED or KILLED, at `ended` or now."""
         with self._using(transaction) as connection:
             _active_run(connection, run_id)
-            connection.execute("UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?", (status, ended, run_id))
+            connection.execute(
+                "UPDATE runs SET status = ?, end_time = ? WHERE run_uuid = ?", (status, ended or now(), run_id)
+            )
+
+    def take_up(self, run_id: str, tags: Mapping[str, str]) -> bool:
+        """Have a run that has ended RUNNING again, with `tags`, and return whether it had; only one process does it."""
+        with self._using(transaction) as connection:
+            _active_run(connection, run_id)
+            taken = connection.execute(
+                "UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ? AND status <> 'RUNNING'",
+                (run_id,),
+            ).rowcount
+            if taken:
+                set_tags(connection, run_id, tags)
+        return bool(taken)
 
     def log_artifacts(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Copy what is in `folder` to the run's artifacts, below `path` if that is given."""

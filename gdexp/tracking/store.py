@@ -177,8 +177,9 @@ def make_sqlite_store(path: Path) -> None:
                 connection.execute("PRAGMA journal_mode=WAL")
             with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise TrackingError(
-            f"the folder {str(path.parent)!r} cannot be written ({error.strerror}), so no store can be made there; "
+            f"the folder {str(path.parent)!r} cannot be written ({reason}), so no store can be made there; "
             "change to another folder or set tracking.uri"
         ) from None

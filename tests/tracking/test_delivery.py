@@ -221,3 +221,32 @@ def test_a_process_is_alive_as_long_as_it_is_this_one() -> None:
     assert is_alive(f"elsewhere {number} {start}") is None
     assert is_alive("") is None
     assert of_this_process() != own
+
+
+def test_a_run_is_taken_up_by_one_process_only(store: Store) -> None:
+    run_id = record_one(store)
+    assert store.backend.take_up(run_id, {PROCESS: "first"})
+    assert not store.backend.take_up(run_id, {PROCESS: "second"})
+    run = the_only_run(store)
+    assert (run.status, run.tags[PROCESS]) == ("RUNNING", "first")
+    store.backend.set_status(run_id, "KILLED")
+    assert store.backend.take_up(run_id, {})
+
+
+def test_a_run_that_was_created_although_that_failed_is_not_created_again(store: Store) -> None:
+    run = NewRun("one", 1, {PROCESS: of_this_process()}, {"lr": "1"})
+    first = store.backend.create_run(store.experiment_id, run)
+    assert store.backend.create_run(store.experiment_id, run, again=True) == first
+    assert the_only_run(store).params == {"lr": "1"}
+
+
+@pytest.mark.usefixtures("waits")
+def test_in_a_hurry_a_store_that_is_away_is_not_waited_for(
+    store: Store, away: Callable[[int], None], waits: list[float]
+) -> None:
+    run_id = record_one(store)
+    store.delivery.hurry()
+    away(1000)
+    store.delivery.send(run_id, Status("KILLED", 1))
+    assert store.delivery.unsent.holds(run_id)
+    assert waits == []
