@@ -92,7 +92,8 @@ def command(
     """
     for number in INTERRUPTS:
         signal.signal(number, interrupt)
-    logging.getLogger("gdexp").addHandler(Told())
+    told = Told()
+    logging.getLogger("gdexp").addHandler(told)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -106,6 +107,7 @@ def command(
         # All is done; while Python takes itself apart there is nothing that a signal could save.
         for number in INTERRUPTS:
             signal.signal(number, signal.SIG_IGN)
+        logging.getLogger("gdexp").removeHandler(told)
 
 
 def refuse_or_fail(name: str, error: Exception, refusal: Refusal = refusal, failed: int = 1) -> NoReturn:

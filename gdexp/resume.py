@@ -62,7 +62,7 @@ def what_is_left(options: argparse.Namespace) -> list[str]:
     store = store_of(options)
     if not options.dry_run:
         try:
-            send_kept(store)
+            send_kept(store, assume_dead=options.assume_dead)
         except Exception as error:
             if not is_away(error):
                 raise
@@ -76,7 +76,7 @@ def what_is_left(options: argparse.Namespace) -> list[str]:
     if sweep is None:
         say(f"no sweep is recorded in experiment {store.experiment!r} of {store.uri}: nothing to resume")
         return []
-    if sweep.parent.status == "FINISHED" and len(sweep.finished) == sweep.planned:
+    if sweep.parent.status == "FINISHED" and len({run.job for run in sweep.finished}) == sweep.planned:
         say(f"the sweep {sweep.parent.run_id} ({printable(sweep.parent.name)}) has finished: nothing to resume")
         return []
     recorded = recorded_arguments(sweep)
@@ -110,7 +110,11 @@ def bury(store: Store, sweep: RecordedSweep | None, *, assume: bool, change: boo
         if run.run_id in own and states[run.run_id] is not False and not (states[run.run_id] is None and assume):
             raise ResumeError(still_running(run, states[run.run_id]))
     for run in running:
-        if change and (states[run.run_id] is False or run.run_id in own):
+        if not change or not (states[run.run_id] is False or run.run_id in own):
+            continue
+        # Another resumption may have done so meanwhile, and taken the sweep up.
+        now = store.backend.get_run(run.run_id)
+        if now and now.status == "RUNNING" and now.tags.get(PROCESS) == run.tags.get(PROCESS):
             store.backend.set_status(run.run_id, "KILLED")
             say(f"killed     {run.run_id} ({printable(run.name)}): its process is gone")
 

@@ -43,11 +43,11 @@ def check_pages(path: str, metadata: Any, names: Set[str]) -> None:
 def _unpacked(path: str, chunk: Any) -> int:
     """Return the bytes of a column's largest page in a row group, and of its dictionary."""
     starts = [chunk.data_page_offset, chunk.dictionary_page_offset]
-    at = min(start for start in starts if start)
+    at = min((start for start in starts if start), default=0)
     end = at + chunk.total_compressed_size
     largest = dictionary = 0
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # noqa: PTH123
-        for _ in range(MOST_PAGES):
+        for _ in range(MOST_PAGES if at > 0 else 0):
             if at >= end:
                 return largest + dictionary
             try:
@@ -96,6 +96,8 @@ class _Header:
         elif kind in (1, 2, 3, 7):
             self._at += 8 if kind == 7 else 1
         else:
+            raise IndexError
+        if self._at > len(self._content):
             raise IndexError
 
     def _byte(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,7 +35,7 @@ class JoblibLauncher(WorkersLauncher):
         from joblib.externals.loky import get_reusable_executor
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-        left = dict(tasks)
+        left, fruitless = dict(tasks), False
         while left:
             try:
                 for place, outcome in self._parallel(dict(left)):
@@ -47,14 +48,19 @@ class JoblibLauncher(WorkersLauncher):
                 self.end_lost()
                 ended = {place: FINISHED for place, task in left.items() if task.job.number in self.finished()}
                 lost = {place: None for place, task in left.items() if task.job.number in under_way}
-                for place, known in (ended | lost or dict.fromkeys(left)).items():
+                # A worker that died before it began a run takes none with it, unless it is the second in a row.
+                known = ended | lost or (dict.fromkeys(left) if fruitless else {})
+                fruitless = not known
+                for place, ending in known.items():
                     del left[place]
-                    yield place, known
+                    yield place, ending
 
     def _parallel(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome]]:
         import joblib
 
-        with joblib.parallel_config("loky", inner_max_num_threads=blas_threads()):
+        with joblib.parallel_config("loky", inner_max_num_threads=blas_threads()), warnings.catch_warnings():
+            # After an interrupt joblib has advice for whoever wrote the loop.
+            warnings.filterwarnings("ignore", message=".*still being processed by the workers")
             parallel = joblib.Parallel(n_jobs=self.n_jobs, batch_size=1, return_as="generator_unordered")
             yield from parallel(joblib.delayed(carried_out)(place, task) for place, task in tasks.items())
 

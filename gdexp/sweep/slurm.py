@@ -80,7 +80,8 @@ class SlurmLauncher(WorkersLauncher):
     def _cancel(self, ids: list[str]) -> None:
         if self.cluster == "local":
             for number in ids:
-                os.kill(int(number), signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(int(number), signal.SIGTERM)
         elif ids:
             # All of an array at once: one by one, thousands would take minutes.
             subprocess.run(["scancel", *{number.partition("_")[0] for number in ids}], check=False)

@@ -113,7 +113,8 @@ def begin(jobs: Sequence[CheckedJob], axes: Sequence[str]) -> Sweep:
         tags[STUDY] = first.experiment
         title = f"{first.experiment}: {title}"
     count = runs_in_words(len(jobs))
-    record = start_run(store, f"sweep of {title} ({count})", tags)
+    # Its children are tagged with its id, so it must have one.
+    record = start_run(store, f"sweep of {title} ({count})", tags, kept=False)
     say(f"{count} over {', '.join(axes)}, checked; recorded in experiment {store.experiment!r} of {store.uri}")
     if len(jobs) > DRAWN_RUNS and any(job.config.plots.name is None for job in jobs):
         say(f"More than {DRAWN_RUNS} runs: the sweep's figures are drawn, its runs' own only with plots=loss_curve")
@@ -164,6 +165,7 @@ def resumed(parent_id: str, jobs: Sequence[CheckedJob], axes: Sequence[str]) -> 
     check_same(store, parent_id, jobs)
     if not store.backend.take_up(parent_id, {PROCESS: of_this_process()}):
         raise GdexpError(f"the sweep {parent_id} is RUNNING: another process has just resumed it")
+    send_kept(store)
     # Looked for only now: whoever had it before may have finished it meanwhile.
     numbers = tuple(job.job.number for job in missing(store, parent_id, jobs))
     say(f"{len(numbers)} of {runs_in_words(len(jobs))} over {', '.join(axes)} to be done in the sweep {parent_id}")
@@ -209,8 +211,12 @@ def finish(sweep: Sweep, status: str) -> bool:
     try:
         deliver(store)
         conclude(store, sweep, store.delivery.insist(lambda _: children(store, sweep.parent_id)), status)
+    except KeyboardInterrupt:
+        store.delivery.hurry()
+        RunRecord(store, sweep.parent_id).end("KILLED")
+        raise
     except Exception as error:
-        if not is_away(error):
+        if not is_away(error) and status != "KILLED":
             raise
         say(f"gdexp: the sweep is brought to its end by `python -m gdexp.resume {sweep.parent_id}`", error=True)
         return False
@@ -222,9 +228,12 @@ def deliver(store: Store) -> None:
     store.delivery.insist(lambda _: send_kept(store))
 
 
-def send_kept(store: Store) -> None:
-    """Send what is kept for `store`, and say so; raises whatever keeps the store from taking it."""
-    sent = sum(1 for _ in store.delivery.unsent.send(store.backend))
+def send_kept(store: Store, *, assume_dead: bool = False) -> None:
+    """Send what is kept for `store`, and say so; raises whatever keeps the store from taking it.
+
+    `assume_dead` counts the processes of other machines as gone.
+    """
+    sent = sum(1 for _ in store.delivery.unsent.send(store.backend, assume_dead=assume_dead))
     if sent:
         say(f"Sent what was kept of {runs_in_words(sent)}")
 
@@ -234,6 +243,8 @@ def conclude(store: Store, sweep: Sweep, runs: Sequence[RecordedRun], status: st
     parent, axes = RunRecord(store, sweep.parent_id), list(sweep.axes)
     seconds = time.time() - sweep.progress.started
     took = f"{len(runs)} of {sweep.total} runs in {seconds:.1f} s, {seconds / max(1, len(runs)):.2f} s a run"
+    if sweep.numbers is not None:
+        took = f"{len(runs)} of {sweep.total} runs, the last {len(sweep.numbers)} in {seconds:.1f} s"
     say(f"\n{text_table(runs, axes)}\n\n{took}.")
     links = sweep_links(store, sweep.parent_id, [run.run_id for run in runs], axes)
     parent.note(sweep_description(took, links, runs, axes))

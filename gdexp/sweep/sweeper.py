@@ -30,9 +30,10 @@ from gdexp.sweep.jobs import axes_of, jobs_of
 from gdexp.sweep.logspace import MOST_RUNS, expanded
 from gdexp.sweep.ray import RayLauncher
 from gdexp.sweep.slurm import SlurmLauncher
-from gdexp.sweep.sweep import Sweep, begin, checked, child_config, finish, preview, resumed, run_child
+from gdexp.sweep.sweep import CheckedJob, Sweep, begin, checked, child_config, finish, preview, resumed, run_child
 from gdexp.sweep.vectorized import VectorizedLauncher, refuse
 from gdexp.sweep.workers import WorkersLauncher
+from gdexp.terminal import say
 
 
 class CheckedSweeper(Sweeper):
@@ -58,12 +59,12 @@ class CheckedSweeper(Sweeper):
         overrides = self._combinations(arguments)
         settings = [self.configs.settings(self.job_config, job) for job in overrides]
         jobs, axes = checked(jobs_of(overrides), settings), axes_of(overrides)
-        if self.job_config.hydra.runtime.choices["hydra/launcher"] == "vectorized":
-            refuse(jobs, self.job_config.hydra.callbacks)
         if jobs[0].config.dry_run:
             preview(jobs, axes, self.resume)
             return []
         hydra = self.job_config.hydra
+        if hydra.runtime.choices["hydra/launcher"] == "vectorized":
+            refuse(jobs, hydra.callbacks)
         chosen = get_class(hydra.launcher._target_)
         if issubclass(chosen, WorkersLauncher):
             chosen.refuse(hydra.launcher, hydra.callbacks)
@@ -73,6 +74,17 @@ class CheckedSweeper(Sweeper):
                 [jobs[number] for number in sweep.numbers],
                 [overrides[number] for number in sweep.numbers],
             )
+        try:
+            return self._carried_out(sweep, jobs, overrides)
+        except GdexpError as error:
+            # Something is recorded, so this is no refusal any more.
+            say(f"gdexp: {error}", error=True)
+            sys.exit(1)
+
+    def _carried_out(
+        self, sweep: Sweep, jobs: Sequence[CheckedJob], overrides: Sequence[Sequence[str]]
+    ) -> Sequence[JobReturn]:
+        """Run all jobs and bring the sweep to its end, whatever happens."""
         status = "KILLED"
         try:
             launcher = Plugins.instance().instantiate_launcher(

@@ -94,6 +94,9 @@ class WorkersLauncher(Launcher):
                 for place, outcome in outcomes:
                     tell(self.sweep.progress, len(finished), tasks[place].job.name, outcome or LOST)
                     finished[place] = outcome is not None and outcome.finished
+        except KeyboardInterrupt:
+            open_store(self.sweep.tracking).delivery.hurry()
+            raise
         finally:
             self.end_lost()
         return [
@@ -104,7 +107,7 @@ class WorkersLauncher(Launcher):
     def under_way(self) -> list[RecordedRun]:
         """Return the runs of the sweep that say RUNNING."""
         store = open_store(self.sweep.tracking)
-        running = store.backend.running(store.experiment_id)
+        running = store.delivery.insist(lambda _: store.backend.running(store.experiment_id))
         return [run for run in running if run.tags.get(PARENT) == self.sweep.parent_id]
 
     def finished(self) -> set[int]:
@@ -115,5 +118,8 @@ class WorkersLauncher(Launcher):
     def end_lost(self) -> None:
         """End the runs as KILLED whose workers are gone; a store that is gone is left alone."""
         with contextlib.suppress(Exception):
+            store = open_store(self.sweep.tracking)
             for run in self.under_way():
-                RunRecord(open_store(self.sweep.tracking), run.run_id).end("KILLED")
+                # What is kept of a run may well have its end in it.
+                if not store.delivery.unsent.holds(run.run_id):
+                    RunRecord(store, run.run_id).end("KILLED")

@@ -17,6 +17,7 @@ from gdexp.tracking.errors import TrackingError, is_away
 from gdexp.tracking.process import PROCESS
 from gdexp.tracking.recorded import PARENT, RecordedRun, recorded_data
 from gdexp.tracking.settings import masked
+from gdexp.tracking.within import within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,8 +105,9 @@ class ClientBackend:
             self._params(run_id, run.params)
         except BaseException as error:
             if not is_away(error):
+                status = "FAILED" if isinstance(error, Exception) else "KILLED"
                 with contextlib.suppress(Exception):
-                    self.set_status(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+                    within(1.0, lambda: self.set_status(run_id, status))
             raise
         return run_id
 

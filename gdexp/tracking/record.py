@@ -79,11 +79,19 @@ def start_run(
     tags: Mapping[str, str],
     parent: str | None = None,
     params: Mapping[str, str] | None = None,
+    *,
+    kept: bool = True,
 ) -> RunRecord:
-    """Create a run with its params, as a child of the run `parent` where one is given."""
+    """Create a run with its params, as a child of the run `parent` where one is given.
+
+    A run that is not to be `kept` for a store that is away raises StoreAwayError.
+    """
     started = now()
     run = NewRun(_name(name), started, _run_tags(tags, parent), _params(params or {}))
-    return RunRecord(store, store.delivery.create_run(store.experiment_id, run), started)
+    if kept:
+        return RunRecord(store, store.delivery.create_run(store.experiment_id, run), started)
+    run_id = store.delivery.insist(lambda again: store.backend.create_run(store.experiment_id, run, again=again))
+    return RunRecord(store, run_id, started)
 
 
 @contextlib.contextmanager

@@ -113,7 +113,9 @@ def _found(uri: str, path: Path | None, settings: Tracking) -> tuple[Store, Expe
     found = backend.find_experiment(settings.experiment)
     if found and local_path(found.artifact_location) is None:
         backend = ClientBackend(uri)
-    delivery = Delivery(backend, masked(uri), settings.patience, Unsent(Path(FOLDER).absolute(), masked(uri)))
+    # However it was spelled.
+    place = f"sqlite:///{path}" if path else masked(uri).rstrip("/")
+    delivery = Delivery(backend, masked(uri), settings.patience, Unsent(Path(FOLDER).absolute(), place))
     return Store(backend, delivery, masked(uri), settings.experiment, found.experiment_id if found else ""), found
 
 

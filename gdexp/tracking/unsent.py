@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
+import os
 import shutil
 import tempfile
 import uuid
@@ -14,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from gdexp.tracking.backend import Backend, NewRun, now
-from gdexp.tracking.errors import TrackingError
+from gdexp.tracking.errors import TrackingError, is_away, reason
 from gdexp.tracking.operations import Operation, Status, kept_operation
 from gdexp.tracking.process import is_alive, of_this_process
 
 FOLDER = "gdexp-unsent"
+log = logging.getLogger("gdexp")
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ class Unsent:
     def _writing(self) -> Iterator[Path]:
         """Give an empty folder that is to be renamed once it is whole."""
         try:
-            self.root.mkdir(exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
+            draft = self._draft()
             try:
                 yield draft
             finally:
@@ -68,21 +70,49 @@ class Unsent:
                 f"what the tracking store does not take cannot be kept in {str(self.root)!r} either: {error.strerror}"
             ) from error
 
-    def send(self, backend: Backend) -> Iterator[str]:
+    def _draft(self) -> Path:
+        for _ in range(9):
+            self.root.mkdir(exist_ok=True)
+            # Whoever has sent all there was may be removing the folder.
+            with contextlib.suppress(FileNotFoundError):
+                return Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
+        raise FileNotFoundError(2, "it is removed again and again")
+
+    def send(self, backend: Backend, *, assume_dead: bool = False) -> Iterator[str]:
         """Send the runs that are kept for this store, and yield the name of each once the store has all of it.
 
-        Those that another process is still adding to are left alone. Whoever sends, sends alone.
+        Those that another process is still adding to are left alone, and so are those of other machines unless
+        `assume_dead`. One that the store refuses for its own sake is set aside. Whoever sends, sends alone.
         """
-        if not self.root.is_dir():
-            return
-        with (self.root / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError), self._locked():
             for folder in sorted(self.root.iterdir()):
                 about = _about(folder)
-                if about.get("uri") == self.uri and (_is_whole(folder) or not is_alive(about["process"])):
-                    yield self._send(backend, folder, about)
-        if not any(_about(folder) for folder in self.root.iterdir()):
-            shutil.rmtree(self.root, ignore_errors=True)
+                if about.get("uri") == self.uri and _is_ready(folder, about, assume_dead):
+                    with self._set_aside(folder):
+                        yield self._send(backend, folder, about)
+            with contextlib.suppress(OSError):
+                self.root.rmdir()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        place = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(place)
+
+    @contextlib.contextmanager
+    def _set_aside(self, folder: Path) -> Iterator[None]:
+        """Go on where a run cannot be sent for a reason that stays, as when it was deleted, and keep its folder."""
+        try:
+            yield
+        except Exception as error:
+            if is_away(error):
+                raise
+            aside = folder.with_name(f".refused-{folder.name}")
+            folder.rename(aside)
+            log.warning("%s is not taken by the tracking store (%s) and set aside", aside, reason(error))
 
     def _send(self, backend: Backend, folder: Path, about: dict[str, Any]) -> str:
         if "run_id" not in about:
@@ -110,6 +140,15 @@ def _about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {} if folder.name.startswith(".") else about
+
+
+def _is_ready(folder: Path, about: dict[str, Any], assume_dead: bool) -> bool:
+    """Tell whether nobody adds to the run that is kept in `folder` any more."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        if _is_whole(folder):
+            return True
+    alive = is_alive(about["process"])
+    return alive is False or (alive is None and assume_dead)
 
 
 def _pieces(folder: Path) -> list[Path]:

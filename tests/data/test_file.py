@@ -3,6 +3,7 @@ import difflib
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -486,3 +487,16 @@ def test_no_thread_is_left_where_a_file_is_not_read_to_its_end(write: Any, monke
     assert threading.active_count() == before
     assert "data row 1001" in fault(csv_file("x,y\n" + "1,2\n" * 1000 + "z,2\n"))
     assert threading.active_count() == before
+
+
+def test_a_page_header_with_an_endless_list_ends() -> None:
+    header = bytes([0x19, 0xF1, *[0xFF] * 8, 0x3F])  # a list of 2^62 truth values
+    with pytest.raises(IndexError):
+        pages._Header(header).numbers()
+
+
+def test_a_column_whose_pages_begin_nowhere_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "d.parquet").write_bytes(b"PAR1")
+    chunk = SimpleNamespace(data_page_offset=0, dictionary_page_offset=None, total_compressed_size=4)
+    with pytest.raises(DataError, match="is damaged"):
+        pages._unpacked(str(tmp_path / "d.parquet"), chunk)

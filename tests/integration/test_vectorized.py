@@ -141,7 +141,7 @@ def test_more_than_a_hundred_runs_leave_the_figures_of_the_sweep_only_and_say_so
 
 
 def tags(run: Run) -> dict[str, str]:
-    return {key: value for key, value in run.data.tags.items() if key != "mlflow.parentRunId"}
+    return {key: value for key, value in run.data.tags.items() if key not in ("mlflow.parentRunId", "gdexp.process")}
 
 
 def dataset(run: Run) -> list[object]:

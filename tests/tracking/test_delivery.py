@@ -20,7 +20,7 @@ from gdexp.tracking.delivery import Delivery
 from gdexp.tracking.errors import StoreAwayError, is_away
 from gdexp.tracking.operations import Log, Status
 from gdexp.tracking.process import PROCESS, is_alive, of_this_process
-from gdexp.tracking.record import Outcome, recorded_run
+from gdexp.tracking.record import Outcome, recorded_run, start_run
 from gdexp.tracking.recorded import RecordedRun
 from gdexp.tracking.unsent import FOLDER
 
@@ -250,3 +250,45 @@ def test_in_a_hurry_a_store_that_is_away_is_not_waited_for(
     store.delivery.send(run_id, Status("KILLED", 1))
     assert store.delivery.unsent.holds(run_id)
     assert waits == []
+
+
+@pytest.mark.usefixtures("waits")
+def test_the_parent_of_a_sweep_is_not_kept_because_its_children_name_it(
+    store: Store, away: Callable[[int], None]
+) -> None:
+    away(1000)
+    with pytest.raises(StoreAwayError):
+        start_run(store, "parent", {}, kept=False)
+    assert not Path(FOLDER).exists()
+
+
+def test_what_is_kept_is_found_however_the_store_is_spelled(store: Store) -> None:
+    name = store.delivery.unsent.begin(store.experiment_id, NewRun("one", 1, {PROCESS: of_this_process()}, {}))
+    store.delivery.unsent.add(name, Status("FINISHED", 2))
+    relative = open_store(Tracking(uri="sqlite:///mlflow.db"))
+    assert len(list(relative.delivery.unsent.send(relative.backend))) == 1
+    assert the_only_run(store).status == "FINISHED"
+
+
+def test_a_run_that_the_store_will_never_take_is_set_aside_and_the_others_are_sent(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    unsent = store.delivery.unsent
+    unsent.add("0" * 32, Status("FINISHED", 2))  # a run that the store does not have
+    name = unsent.begin(store.experiment_id, NewRun("one", 1, {PROCESS: of_this_process()}, {}))
+    unsent.add(name, Status("FINISHED", 2))
+    assert len(list(unsent.send(store.backend))) == 1
+    assert the_only_run(store).status == "FINISHED"
+    assert "is no longer in the store" in caplog.text
+    assert (unsent.root / f".refused-{'0' * 32}").is_dir()
+    assert list(unsent.send(store.backend)) == []
+
+
+def test_what_another_machine_is_adding_to_is_left_alone_unless_it_is_said_to_be_dead(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.delivery.unsent.begin(store.experiment_id, NewRun("half", 1, {PROCESS: of_this_process()}, {}))
+    monkeypatch.setattr("gdexp.tracking.unsent.is_alive", lambda _: None)
+    assert list(store.delivery.unsent.send(store.backend)) == []
+    assert len(list(store.delivery.unsent.send(store.backend, assume_dead=True))) == 1
+    assert the_only_run(store).status == "KILLED"
