@@ -72,8 +72,12 @@ def _data(run: RecordedRun) -> str:
 
 
 def _packages(sweep: RecordedSweep) -> Sequence[str]:
-    """Return the recorded versions of the packages that gdexp itself asks for, from the first run that has them."""
-    names = {re.split(r"[^\w-]", text, maxsplit=1)[0].lower() for text in metadata.requires("gdexp") or []}
+    """Return the recorded versions of the packages that gdexp itself asks for, from the first run that has them.
+
+    Extras are not among them: they say where the work is done, and their presence would change a report.
+    """
+    required = [text for text in metadata.requires("gdexp") or [] if "extra ==" not in text]
+    names = {re.split(r"[^\w-]", text, maxsplit=1)[0].lower() for text in required}
     for run in sweep.finished[:1]:
         with tempfile.TemporaryDirectory() as folder:
             try:
