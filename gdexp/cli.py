@@ -57,10 +57,10 @@ def single_run(settings: DictConfig) -> None:
     from gdexp.config import Config
     from gdexp.report.words import summary
     from gdexp.run import execute, plan_run
-    from gdexp.tracking import open_store
+    from gdexp.tracking import masked, open_store
     from gdexp.tracking.context import typed_command
     from gdexp.tracking.links import run_link, ui_hint
-    from gdexp.tracking.read import COMMAND, STUDY
+    from gdexp.tracking.recorded import COMMAND, STUDY, in_tags
     from gdexp.tracking.unsent import FOLDER
 
     # As they were typed: to read one by one would resolve what is written in them.
@@ -79,7 +79,7 @@ def single_run(settings: DictConfig) -> None:
     for remark in plan.remarks:
         say(remark, error=True)
     try:
-        tags = {COMMAND: typed_command()} | ({STUDY: config.experiment} if config.experiment else {})
+        tags = in_tags(COMMAND, masked(typed_command())) | ({STUDY: config.experiment} if config.experiment else {})
         result = execute(plan, store, overrides, tags=tags)
     except Exception as error:
         fail("gdexp", error)

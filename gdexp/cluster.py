@@ -20,13 +20,15 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     Raises GdexpError where it does not answer. A second call keeps the first one's.
     """
     require("ray", "a Ray cluster")
+    place = address or os.environ.get("RAY_ADDRESS")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if place in (None, "", "local"):
+        # A cluster that is started here then listens on loopback, as it does on other systems by itself.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     if ray.is_initialized():
         return
-    place = address or os.environ.get("RAY_ADDRESS")
-    # A cluster that is started here wants its token from whoever connects.
     options = {"address": place} if place else {"num_cpus": num_cpus, "include_dashboard": False}
     threads = str(blas_threads())  # Ray allows each worker one
     environment = {"env_vars": {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}}
@@ -41,6 +43,17 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         raise GdexpError(f"{where} does not answer ({reason}); see hydra.launcher.address and RAY_ADDRESS") from error
     finally:
         signal.signal(signal.SIGTERM, heard)  # Ray takes it for itself
+
+
+def leave() -> None:
+    """Leave the cluster; one that was started here ends."""
+    import ray
+
+    node = ray._private.worker._global_node
+    if node is not None:
+        # It starts more machines when there is too much to do; told to end, it has to be waited for a second.
+        node.kill_monitor(check_alive=False)
+    ray.shutdown()
 
 
 def reach(address: str) -> None:

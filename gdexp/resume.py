@@ -82,7 +82,7 @@ def what_is_left(options: argparse.Namespace) -> list[str]:
     recorded = recorded_arguments(sweep)
     given = [f"tracking.uri={quoted(options.uri)}"] if options.uri else []
     if options.uri:
-        recorded = [text for text in recorded if not text.startswith("tracking.uri=")]
+        recorded = [text for text in recorded if not text.lstrip("+").startswith("tracking.uri=")]
     if any("***" in text for text in recorded):
         raise ResumeError("the sweep was begun with credentials, which are not recorded: name its store with --uri")
     return [
@@ -135,10 +135,10 @@ def still_running(run: RecordedRun, alive: bool | None) -> str:
 
 def recorded_arguments(sweep: RecordedSweep) -> list[str]:
     """Return the arguments that `sweep` was begun with; raises ResumeError for one that gdexp did not begin."""
-    from gdexp.tracking.read import ARGUMENTS
+    from gdexp.tracking.recorded import ARGUMENTS, of_tags
 
     try:
-        arguments = json.loads(sweep.parent.tags[ARGUMENTS])
+        arguments = json.loads(of_tags(ARGUMENTS, sweep.parent.tags))
     except (KeyError, ValueError):
         raise ResumeError(
             f"the run {sweep.parent.run_id} ({sweep.parent.name}) was not begun as a sweep by this version of gdexp"

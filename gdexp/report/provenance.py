@@ -13,6 +13,7 @@ from gdexp.report.numbers import count
 from gdexp.tracking import TrackingError
 from gdexp.tracking.context import TREES
 from gdexp.tracking.read import AXES, COMMAND, RecordedRun, RecordedSweep, artifact
+from gdexp.tracking.recorded import of_tags
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def typed_arguments(parent: RecordedRun) -> list[str] | None:
     if COMMAND not in parent.tags:
         return None
     try:
-        typed = shlex.split(parent.tags[COMMAND])[3:]
+        typed = shlex.split(of_tags(COMMAND, parent.tags))[3:]
     except ValueError:  # a command line that was cut, or changed
         return None
     kept = [argument for argument in typed if not argument.lstrip("+").startswith("tracking.")]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+
+from omegaconf import DictConfig
 
 from gdexp.cluster import blas_threads
 from gdexp.core.checks import whole_number
 from gdexp.sweep.outcome import Outcome
+from gdexp.sweep.sweep import CheckedJob, missing, under_way
 from gdexp.sweep.workers import Task, WorkersLauncher
+from gdexp.tracking import open_store
 
 FINISHED = Outcome(True, "finished, as the store says; the worker that it was to tell died")
 
@@ -18,17 +21,17 @@ FINISHED = Outcome(True, "finished, as the store says; the worker that it was to
 class JoblibLauncher(WorkersLauncher):
     """Hydra's launcher that has `n_jobs` processes carry out a sweep's jobs; -1 for one a core."""
 
-    engine, extra = "joblib", "joblib"
+    engine = name = "joblib"
 
     def __init__(self, n_jobs: int = -1) -> None:
         self.n_jobs = n_jobs
 
     @classmethod
-    def refuse(cls, settings: Mapping[str, Any], callbacks: object) -> None:
+    def refuse(cls, jobs: Sequence[CheckedJob], hydra: DictConfig) -> None:
         """Raise GdexpError where joblib cannot be had, or n_jobs is no number of processes."""
-        super().refuse(settings, callbacks)
-        if settings.get("n_jobs") != -1:
-            whole_number("hydra.launcher.n_jobs", settings.get("n_jobs"), least=1)
+        super().refuse(jobs, hydra)
+        if hydra.launcher.get("n_jobs") != -1:
+            whole_number("hydra.launcher.n_jobs", hydra.launcher.get("n_jobs"), least=1)
 
     def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
         """Carry out `tasks`; a worker that dies takes those that are under way with it, and no others."""
@@ -44,10 +47,12 @@ class JoblibLauncher(WorkersLauncher):
             except TerminatedWorkerError:
                 # What the other workers have under way ends with them, and must not be recorded any more.
                 get_reusable_executor().shutdown(wait=True, kill_workers=True)
-                under_way = {run.job for run in self.under_way()}
+                store, parent_id = open_store(self.sweep.tracking), self.sweep.parent_id
+                begun = {run.job for run in under_way(store, parent_id)}
                 self.end_lost()
-                ended = {place: FINISHED for place, task in left.items() if task.job.number in self.finished()}
-                lost = {place: None for place, task in left.items() if task.job.number in under_way}
+                undone = {checked.job.number for checked in missing(store, parent_id, self.jobs)}
+                ended = {place: FINISHED for place, task in left.items() if task.job.number not in undone}
+                lost = {place: None for place, task in left.items() if task.job.number in begun}
                 # A worker that died before it began a run takes none with it, unless it is the second in a row.
                 known = ended | lost or (dict.fromkeys(left) if fruitless else {})
                 fruitless = not known

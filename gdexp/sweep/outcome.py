@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from gdexp.config import Config
 from gdexp.report.words import line
-from gdexp.run import execute, plan_run
+from gdexp.run import Plan, execute, plan_run
 from gdexp.sweep.jobs import Job
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
-from gdexp.tracking import Tracking, open_store
+from gdexp.tracking import Store, Tracking, open_store, recorded_run
 from gdexp.tracking.unsent import FOLDER
 
 
@@ -31,10 +31,10 @@ def carry_out(job: Job, config: Config, tracking: Tracking, parent_id: str, rema
     `remark` is called before the run with each thing that is to be said about it.
     """
     try:
-        plan = plan_run(config)
+        store = open_store(tracking)
+        plan = planned(job, config, store, parent_id)
         for text in plan.remarks:
             remark(text)
-        store = open_store(tracking)
         result = execute(plan, store, job.overrides, name=job.name, parent=parent_id, tags=job.tags)
         kept = f"; kept in {FOLDER}" if store.delivery.unsent.holds(result.run_id) else ""
     except Exception as error:
@@ -42,6 +42,15 @@ def carry_out(job: Job, config: Config, tracking: Tracking, parent_id: str, rema
         traceback = " ".join(getattr(error, "__notes__", []))
         return Outcome(False, f"FAILED, {type(error).__name__}: {reason}", traceback=traceback)
     return Outcome(True, line(result.trajectory) + kept)
+
+
+def planned(job: Job, config: Config, store: Store, parent_id: str) -> Plan:
+    """Return the plan of `job`; what keeps it from being made, although it was checked, is recorded as its failure."""
+    try:
+        return plan_run(config)
+    except Exception:
+        with recorded_run(store, job.name, config.params(), job.tags, parent_id):
+            raise
 
 
 def tell(progress: Progress, done: int, name: str, outcome: Outcome) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from omegaconf import DictConfig
 
 from gdexp import cluster
+from gdexp.core import GdexpError
 from gdexp.sweep.outcome import Outcome
+from gdexp.sweep.sweep import CheckedJob
 from gdexp.sweep.workers import Task, WorkersLauncher
+
+CANCEL_SECONDS = 1.0
+"""How long tasks that are cancelled may take to end."""
 
 
 class RayLauncher(WorkersLauncher):
@@ -17,16 +24,21 @@ class RayLauncher(WorkersLauncher):
     workers, or one a core.
     """
 
-    engine, extra = "ray", "ray"
+    engine = name = "ray"
 
     def __init__(self, address: str | None = None, num_cpus: int | None = None) -> None:
         """Take what `refuse` has connected with."""
 
     @classmethod
-    def refuse(cls, settings: Mapping[str, Any], callbacks: object) -> None:
+    def refuse(cls, jobs: Sequence[CheckedJob], hydra: DictConfig) -> None:
         """Raise GdexpError where Ray cannot be had, or its cluster does not answer."""
-        super().refuse(settings, callbacks)
-        cluster.connect(settings.get("address"), settings.get("num_cpus"))
+        super().refuse(jobs, hydra)
+        address, other = hydra.launcher.get("address"), os.environ.get("RAY_ADDRESS")
+        if address and other and address != other:
+            raise GdexpError(
+                f"hydra.launcher.address={address} and RAY_ADDRESS={other} name two clusters; leave one of the two out"
+            )
+        cluster.connect(address, hydra.launcher.get("num_cpus"))
 
     def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
         """Carry out `tasks`, each in a worker of its own; what is left of them is cancelled."""
@@ -46,4 +58,6 @@ class RayLauncher(WorkersLauncher):
         finally:
             for task in places:
                 ray.cancel(task, force=True)
-            ray.shutdown()
+            # They end within moments, and must not record anything after that.
+            ray.wait(list(places), num_returns=len(places), timeout=CANCEL_SECONDS) if places else None
+            cluster.leave()

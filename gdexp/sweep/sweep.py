@@ -35,7 +35,8 @@ from gdexp.tracking.read import (
     children,
     find_run,
 )
-from gdexp.tracking.record import start_run
+from gdexp.tracking.record import end_own, start_run
+from gdexp.tracking.recorded import CONFIG_HASH, PARENT, in_tags
 from gdexp.tracking.store import existing_store
 
 DRAWN_RUNS = 100
@@ -106,8 +107,8 @@ def begin(jobs: Sequence[CheckedJob], axes: Sequence[str]) -> Sweep:
     """
     first = jobs[0].config
     store = open_store(first.tracking)
-    tags = {AXES: json.dumps(axes), RUNS: str(len(jobs)), COMMAND: typed_command()}
-    tags |= {ARGUMENTS: json.dumps(typed_arguments()), SWEEP_HASH: sweep_hash(jobs)}
+    tags = {AXES: json.dumps(axes), RUNS: str(len(jobs)), SWEEP_HASH: sweep_hash(jobs)}
+    tags |= in_tags(COMMAND, masked(typed_command())) | in_tags(ARGUMENTS, masked(json.dumps(typed_arguments())))
     title = " x ".join(axes)
     if first.experiment:
         tags[STUDY] = first.experiment
@@ -141,8 +142,14 @@ def preview(jobs: Sequence[CheckedJob], axes: Sequence[str], resume: str | None 
 def missing(store: Store, parent_id: str, jobs: Sequence[CheckedJob]) -> list[CheckedJob]:
     """Return those of `jobs` that did not finish in the sweep with the parent `parent_id`."""
     found = children(store, parent_id, find_run(store, parent_id).experiment_id)
-    finished = {run.job for run in found if run.status == "FINISHED"}
-    return [job for job in jobs if job.job.number not in finished]
+    finished = {(run.job, run.tags.get(CONFIG_HASH)) for run in found if run.finished}
+    return [job for job in jobs if (job.job.number, job.config_hash) not in finished]
+
+
+def under_way(store: Store, parent_id: str) -> list[RecordedRun]:
+    """Return the runs of the sweep with the parent `parent_id` that say RUNNING."""
+    running = store.delivery.insist(lambda _: store.backend.running(store.experiment_id))
+    return [run for run in running if run.tags.get(PARENT) == parent_id]
 
 
 def check_same(store: Store, parent_id: str, jobs: Sequence[CheckedJob]) -> None:
@@ -208,6 +215,7 @@ def finish(sweep: Sweep, status: str) -> bool:
         store.delivery.hurry()
         # Before all that may take longer than there is time.
         RunRecord(store, sweep.parent_id).end(status)
+        end_own(store)
     try:
         deliver(store)
         conclude(store, sweep, store.delivery.insist(lambda _: children(store, sweep.parent_id)), status)

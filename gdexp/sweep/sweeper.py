@@ -27,13 +27,15 @@ from gdexp.core import GdexpError, ParameterError
 from gdexp.sweep.composition import JobConfigs, settings_of
 from gdexp.sweep.joblib import JoblibLauncher
 from gdexp.sweep.jobs import axes_of, jobs_of
+from gdexp.sweep.launcher import JobsLauncher
 from gdexp.sweep.logspace import MOST_RUNS, expanded
 from gdexp.sweep.ray import RayLauncher
 from gdexp.sweep.slurm import SlurmLauncher
 from gdexp.sweep.sweep import CheckedJob, Sweep, begin, checked, child_config, finish, preview, resumed, run_child
-from gdexp.sweep.vectorized import VectorizedLauncher, refuse
-from gdexp.sweep.workers import WorkersLauncher
+from gdexp.sweep.vectorized import VectorizedLauncher
 from gdexp.terminal import say
+from gdexp.tracking import open_store
+from gdexp.tracking.record import end_own
 
 
 class CheckedSweeper(Sweeper):
@@ -62,24 +64,25 @@ class CheckedSweeper(Sweeper):
         if jobs[0].config.dry_run:
             preview(jobs, axes, self.resume)
             return []
-        hydra = self.job_config.hydra
-        if hydra.runtime.choices["hydra/launcher"] == "vectorized":
-            refuse(jobs, hydra.callbacks)
-        chosen = get_class(hydra.launcher._target_)
-        if issubclass(chosen, WorkersLauncher):
-            chosen.refuse(hydra.launcher, hydra.callbacks)
-        sweep = begin(jobs, axes) if self.resume is None else resumed(self.resume, jobs, axes)
-        if sweep.numbers is not None:
-            jobs, overrides = (
-                [jobs[number] for number in sweep.numbers],
-                [overrides[number] for number in sweep.numbers],
-            )
+        launcher = get_class(self.job_config.hydra.launcher._target_)
+        if issubclass(launcher, JobsLauncher):
+            launcher.refuse(jobs, self.job_config.hydra)
         try:
-            return self._carried_out(sweep, jobs, overrides)
-        except GdexpError as error:
-            # Something is recorded, so this is no refusal any more.
-            say(f"gdexp: {error}", error=True)
-            sys.exit(1)
+            sweep = begin(jobs, axes) if self.resume is None else resumed(self.resume, jobs, axes)
+            if sweep.numbers is not None:
+                jobs, overrides = (
+                    [jobs[number] for number in sweep.numbers],
+                    [overrides[number] for number in sweep.numbers],
+                )
+            try:
+                return self._carried_out(sweep, jobs, overrides)
+            except GdexpError as error:
+                # Something is recorded, so this is no refusal any more.
+                say(f"gdexp: {error}", error=True)
+                sys.exit(1)
+        except KeyboardInterrupt:
+            end_own(open_store(jobs[0].config.tracking))
+            raise
 
     def _carried_out(
         self, sweep: Sweep, jobs: Sequence[CheckedJob], overrides: Sequence[Sequence[str]]
@@ -90,7 +93,7 @@ class CheckedSweeper(Sweeper):
             launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=self.context, task_function=partial(run_job, sweep), config=self.job_config
             )
-            if isinstance(launcher, VectorizedLauncher | WorkersLauncher):
+            if isinstance(launcher, JobsLauncher):
                 launcher.sweep, launcher.jobs = sweep, jobs
             results = launcher.launch(overrides, initial_job_idx=0) if overrides else []
             status = "FINISHED" if all(result.return_value for result in results) else "FAILED"

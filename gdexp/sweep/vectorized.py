@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gdexp.core import GdexpError, Trajectory, descend_all
 from gdexp.data import load
 from gdexp.run import Plan, plan_run, write_files
 from gdexp.sweep.jobs import Job
+from gdexp.sweep.launcher import JobsLauncher
 from gdexp.sweep.sweep import CheckedJob, Sweep, as_child, run_child
 from gdexp.terminal import say
 from gdexp.tracking import open_store
@@ -29,17 +28,28 @@ RUNS_AT_ONCE = 500
 """How many runs one transaction records: what an interrupt loses."""
 
 
-class VectorizedLauncher(Launcher):
-    """Hydra's launcher that carries out a sweep's jobs together, without Hydra's own work for each of them.
+class VectorizedLauncher(JobsLauncher):
+    """Hydra's launcher that carries out a sweep's jobs together."""
 
-    The sweeper hands it the `sweep` and the `jobs` that it has checked.
-    """
+    name = "vectorized"
 
-    sweep: Sweep
-    jobs: Sequence[CheckedJob]
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Need nothing of what Hydra's own launchers compose jobs from."""
+    @classmethod
+    def refuse(cls, jobs: Sequence[CheckedJob], hydra: DictConfig) -> None:
+        """Raise GdexpError for what takes runs one by one: the store, an engine, or Hydra's callbacks."""
+        super().refuse(jobs, hydra)
+        store = open_store(jobs[0].config.tracking)
+        if not isinstance(store.backend, SqliteBackend):
+            raise GdexpError(
+                "hydra/launcher=vectorized records many runs at once, which takes a local SQLite store of MLflow's "
+                f"present schema; {store.uri} is none, so leave the launcher out or set tracking.uri"
+            )
+        for checked in jobs:
+            if checked.config.engine != "spectral":
+                raise GdexpError(
+                    "hydra/launcher=vectorized descends with engine=spectral and not with "
+                    f"engine={checked.config.engine}; leave one of the two out "
+                    f"(job {checked.job.number + 1} of {len(jobs)}: {checked.job.name})"
+                )
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:  # noqa: ARG002
         """Return whether each job finished."""
@@ -49,24 +59,6 @@ class VectorizedLauncher(Launcher):
             JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=done)
             for overrides, done in zip(job_overrides, finished, strict=True)
         ]
-
-
-def refuse(jobs: Sequence[CheckedJob], callbacks: object) -> None:
-    """Raise GdexpError for what takes runs one by one: the store, an engine, or Hydra's `callbacks`."""
-    store = open_store(jobs[0].config.tracking)
-    if not isinstance(store.backend, SqliteBackend):
-        raise GdexpError(
-            "hydra/launcher=vectorized records many runs at once, which takes a local SQLite store of MLflow's present "
-            f"schema; {store.uri} is none, so leave the launcher out or set tracking.uri"
-        )
-    if callbacks:
-        raise GdexpError("hydra/launcher=vectorized calls no hydra.callbacks for each job; leave one of the two out")
-    for checked in jobs:
-        if checked.config.engine != "spectral":
-            raise GdexpError(
-                f"hydra/launcher=vectorized descends with engine=spectral and not with engine={checked.config.engine}; "
-                f"leave one of the two out (job {checked.job.number + 1} of {len(jobs)}: {checked.job.name})"
-            )
 
 
 def batches(jobs: Sequence[CheckedJob]) -> Iterator[range]:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gdexp.cluster import require
 from gdexp.config import Config
-from gdexp.core import GdexpError
 from gdexp.sweep.jobs import Job
+from gdexp.sweep.launcher import JobsLauncher
 from gdexp.sweep.outcome import Outcome, carry_out, tell
-from gdexp.sweep.sweep import CheckedJob, Sweep, as_child
-from gdexp.tracking import RunRecord, Tracking, open_store
-from gdexp.tracking.read import children
-from gdexp.tracking.recorded import PARENT, RecordedRun
+from gdexp.sweep.sweep import CheckedJob, as_child, under_way
+from gdexp.tracking import Tracking, open_store
+from gdexp.tracking.record import end_killed
 
 LOST = Outcome(
     False, "KILLED: its worker process ended (by a signal, or for want of memory); resume the sweep to repeat it"
@@ -44,33 +42,37 @@ class Task:
         """Carry the job out and print nothing."""
         os.chdir(self.folder)
         remarks: list[str] = []
-        outcome = carry_out(self.job, self.config, self.tracking, self.parent_id, remarks.append)
+        with logged(remarks.append):
+            outcome = carry_out(self.job, self.config, self.tracking, self.parent_id, remarks.append)
         return replace(outcome, remarks=tuple(remarks))
 
 
-class WorkersLauncher(Launcher):
-    """Hydra's launcher that has workers carry out a sweep's jobs, without Hydra's own work for each of them.
+@contextlib.contextmanager
+def logged(remark: Callable[[str], object]) -> Iterator[None]:
+    """Call `remark` with what gdexp logs inside, as that a store is away: nobody sees the worker's terminal."""
+    handler = logging.Handler()
+    handler.emit = lambda record: remark(record.getMessage())  # type: ignore[method-assign,assignment]
+    log = logging.getLogger("gdexp")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
-    The sweeper hands it the `sweep` and the `jobs` that it has checked. `engine` is the package that it needs, and
-    `extra` the name under which gdexp installs that.
+
+class WorkersLauncher(JobsLauncher):
+    """Hydra's launcher that has workers carry out a sweep's jobs.
+
+    `engine` is the package that it needs; gdexp's extra that installs it is called as the launcher is.
     """
 
     engine: ClassVar[str]
-    extra: ClassVar[str]
-    sweep: Sweep
-    jobs: Sequence[CheckedJob]
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Need nothing of what Hydra's own launchers compose jobs from."""
 
     @classmethod
-    def refuse(cls, settings: Mapping[str, Any], callbacks: object) -> None:  # noqa: ARG003
-        """Raise GdexpError where the engine cannot be had as `hydra.launcher` sets it; nothing is recorded before."""
-        require(cls.engine, f"hydra/launcher={cls.extra}", cls.extra)
-        if callbacks:
-            raise GdexpError(
-                f"hydra/launcher={cls.extra} calls no hydra.callbacks for each job; leave one of the two out"
-            )
+    def refuse(cls, jobs: Sequence[CheckedJob], hydra: DictConfig) -> None:
+        """Raise GdexpError where the engine cannot be had as `hydra.launcher` sets it."""
+        require(cls.engine, f"hydra/launcher={cls.name}", cls.name)
+        super().refuse(jobs, hydra)
 
     @abstractmethod
     def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
@@ -104,22 +106,8 @@ class WorkersLauncher(Launcher):
             for place, overrides in enumerate(job_overrides)
         ]
 
-    def under_way(self) -> list[RecordedRun]:
-        """Return the runs of the sweep that say RUNNING."""
-        store = open_store(self.sweep.tracking)
-        running = store.delivery.insist(lambda _: store.backend.running(store.experiment_id))
-        return [run for run in running if run.tags.get(PARENT) == self.sweep.parent_id]
-
-    def finished(self) -> set[int]:
-        """Return the numbers of the jobs of the sweep that are recorded as finished."""
-        store = open_store(self.sweep.tracking)
-        return {run.job for run in children(store, self.sweep.parent_id) if run.finished}
-
     def end_lost(self) -> None:
         """End the runs as KILLED whose workers are gone; a store that is gone is left alone."""
+        store = open_store(self.sweep.tracking)
         with contextlib.suppress(Exception):
-            store = open_store(self.sweep.tracking)
-            for run in self.under_way():
-                # What is kept of a run may well have its end in it.
-                if not store.delivery.unsent.holds(run.run_id):
-                    RunRecord(store, run.run_id).end("KILLED")
+            end_killed(store, under_way(store, self.sweep.parent_id))

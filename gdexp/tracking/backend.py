@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 from gdexp.core.factor import Array
 from gdexp.tracking.recorded import RecordedRun
 
-KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 8000
-"""The longest name, param and tag that MLflow stores whole."""
-
 
 def now() -> int:
     """Return the time in milliseconds since 1970."""

@@ -17,6 +17,11 @@ def of_this_process() -> str:
     return f"{socket.gethostname()} {os.getpid()} {_start(os.getpid())} {next(_runs)}"
 
 
+def is_own(process: str) -> bool:
+    """Tell whether a run was tagged by this process."""
+    return process.rpartition(" ")[0] == of_this_process().rpartition(" ")[0]
+
+
 def is_alive(process: str) -> bool | None:
     """Tell whether the process that a run was tagged with still runs; None where this machine cannot tell."""
     host, number, start = [*process.split(" "), "", ""][:3]

@@ -13,12 +13,12 @@ from pathlib import Path
 from gdexp.core import Theory, Trajectory
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, Source
-from gdexp.tracking.backend import KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH, DatasetInput, NewRun, RunRows, Series, now
+from gdexp.tracking.backend import DatasetInput, NewRun, RunRows, Series, now
 from gdexp.tracking.context import context_tags
 from gdexp.tracking.metrics import outcome_series, step_series
 from gdexp.tracking.operations import Files, Log, Operation, Status
-from gdexp.tracking.process import PROCESS, of_this_process
-from gdexp.tracking.recorded import NOTE, PARENT
+from gdexp.tracking.process import PROCESS, is_own, of_this_process
+from gdexp.tracking.recorded import KEY_LENGTH, NOTE, PARAM_LENGTH, PARENT, TAG_LENGTH, RecordedRun
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.store import Store
 
@@ -99,17 +99,39 @@ def recorded_run(
     store: Store, name: str, params: Mapping[str, str], tags: Mapping[str, str], parent: str | None = None
 ) -> Iterator[RunRecord]:
     """Record what happens inside as one run: FINISHED, or FAILED with its traceback, or KILLED by an interrupt."""
-    record = start_run(store, name, tags, parent, params)
     try:
-        yield record
+        record = start_run(store, name, tags, parent, params)
+        try:
+            yield record
+        except KeyboardInterrupt:
+            store.delivery.hurry()
+            record.end("KILLED")
+            raise
+        except Exception as error:
+            record.failed(error)
+            raise
+        record.end("FINISHED")
     except KeyboardInterrupt:
-        store.delivery.hurry()
-        record.end("KILLED")
+        end_own(store)
         raise
-    except Exception as error:
-        record.failed(error)
-        raise
-    record.end("FINISHED")
+
+
+def end_own(store: Store) -> None:
+    """End as KILLED what this process has begun in `store` and not ended; a store that is gone is left alone.
+
+    An interrupt may come while a run is created, before its id is known, or while it is ended.
+    """
+    store.delivery.hurry()
+    with contextlib.suppress(Exception):
+        running = store.delivery.insist(lambda _: store.backend.running(store.experiment_id))
+        end_killed(store, [run for run in running if is_own(run.tags.get(PROCESS, ""))])
+
+
+def end_killed(store: Store, runs: Sequence[RecordedRun]) -> None:
+    """End `runs`, whose processes are gone, as KILLED, but for those of which something is kept, maybe the end."""
+    for run in runs:
+        if not store.delivery.unsent.holds(run.run_id):
+            RunRecord(store, run.run_id).end("KILLED")
 
 
 def finished_run(
@@ -174,7 +196,7 @@ def _note(text: str) -> str:
 
 
 def _masked(values: Mapping[str, str]) -> dict[str, str]:
-    return {key: masked(value) for key, value in values.items()}
+    return {key: masked(value)[:TAG_LENGTH] for key, value in values.items()}
 
 
 def _run_tags(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from gdexp.tracking.errors import TrackingError
 
+KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH = 250, 6000, 8000
+"""The longest name, param and tag that MLflow stores whole."""
 SWEPT = "gdexp.swept."
 """Prefix of the tags that say what a child's own values are, a tag for each swept key."""
 JOB = "gdexp.job"
@@ -23,9 +25,9 @@ RUNS = "gdexp.runs"
 STUDY = "gdexp.experiment"
 """The tag with the study's name, of a sweep's parent or of a run that belongs to no sweep."""
 COMMAND = "gdexp.command"
-"""The tag with what was typed, of a sweep's parent or of a run that belongs to no sweep."""
+"""The tag with what was typed, of a sweep's parent or of a run that belongs to no sweep; see `in_tags`."""
 ARGUMENTS = "gdexp.arguments"
-"""The tag of a sweep's parent with the arguments that were typed, as a JSON list."""
+"""The tag of a sweep's parent with the arguments that were typed, as a JSON list; see `in_tags`."""
 SWEEP_HASH = "gdexp.sweep_hash"
 """The tag of a sweep's parent with the hash of everything that decides the numbers of all its runs."""
 CONFIG_HASH = "gdexp.config_hash"
@@ -33,6 +35,20 @@ CONFIG_HASH = "gdexp.config_hash"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 """The tag with the description that the UI shows, in Markdown."""
+
+
+def in_tags(key: str, text: str) -> dict[str, str]:
+    """Return the tag `key` with `text`; what it does not hold goes on in others, `key`.1, `key`.2 and so on."""
+    parts = [text[first : first + TAG_LENGTH] for first in range(0, len(text), TAG_LENGTH)]
+    return {f"{key}.{place}" if place else key: part for place, part in enumerate(parts)}
+
+
+def of_tags(key: str, tags: Mapping[str, str]) -> str:
+    """Return the text that `in_tags` put into tags; raises KeyError where there is none."""
+    text, place = tags[key], 1
+    while more := tags.get(f"{key}.{place}"):
+        text, place = text + more, place + 1
+    return text
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gdexp.tracking.backend import KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH, DatasetInput, RunRows, Series
+from gdexp.tracking.backend import DatasetInput, RunRows, Series
 from gdexp.tracking.errors import TrackingError
+from gdexp.tracking.recorded import KEY_LENGTH, PARAM_LENGTH, TAG_LENGTH
 
 LARGEST = sys.float_info.max
 

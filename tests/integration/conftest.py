@@ -34,6 +34,21 @@ class Folder:
             check=False,
         )
 
+    def start(self, *arguments: str, after: str, **environment: str) -> subprocess.Popen[str]:
+        """Start gdexp in a session of its own, and return once it has printed a line that begins with `after`."""
+        program = subprocess.Popen(
+            [sys.executable, "-m", "gdexp", *arguments],
+            cwd=self.path,
+            env=clean_environment() | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert program.stdout is not None
+        assert any(line.startswith(after) for line in program.stdout), program.communicate()
+        return program
+
     @property
     def client(self) -> MlflowClient:
         return MlflowClient(f"sqlite:///{self.path / 'mlflow.db'}")

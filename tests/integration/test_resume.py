@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from gdexp.tracking.process import PROCESS
-from tests.integration.conftest import Folder, clean_environment
+from tests.integration.conftest import Folder
 
 SWEEP = ("-m", "lr=0.01,0.02,0.03,0.06", "seed=0,1", "init=near_zero", "stopping.max_iterations=100", "plots=none")
 LONG = ("-m", "lr=logspace(1e-4,1e-2,200)", "plots=none")
@@ -22,23 +21,8 @@ LONG = ("-m", "lr=logspace(1e-4,1e-2,200)", "plots=none")
 
 def killed(folder: Folder, *arguments: str, after: str) -> None:
     """Kill a sweep that has printed a line that begins with `after`."""
-    with started(folder, *arguments, after=after) as program:
+    with folder.start(*arguments, after=after) as program:
         program.kill()
-
-
-def started(folder: Folder, *arguments: str, after: str) -> subprocess.Popen[str]:
-    """Start a sweep, and return once it has printed a line that begins with `after`."""
-    program = subprocess.Popen(
-        [sys.executable, "-m", "gdexp", *arguments],
-        cwd=folder.path,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert program.stdout is not None
-    assert any(line.startswith(after) for line in program.stdout)
-    return program
 
 
 def resume(folder: Folder, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -140,7 +124,7 @@ def test_a_sweep_on_data_that_have_changed_since_is_refused_in_one_line(folder: 
 
 
 def test_a_sweep_that_is_under_way_is_not_resumed(folder: Folder) -> None:
-    with started(folder, *LONG, after="[1/200]") as program:
+    with folder.start(*LONG, after="[1/200]") as program:
         os.kill(program.pid, signal.SIGSTOP)
         done = resume(folder)
         program.kill()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
 
-from tests.integration.conftest import Folder, clean_environment
+from tests.integration.conftest import Folder
 
 HARD = (
     "-m",
@@ -94,16 +92,8 @@ def test_a_store_that_takes_runs_one_by_one_is_refused(folder: Folder, server: s
 
 
 def test_an_interrupt_keeps_whole_batches_and_leaves_no_folder_without_a_run(folder: Folder) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-u", "-m", "gdexp", "-m", "seed=range(5000)", "init=near_zero", "hydra/launcher=vectorized"],
-        cwd=folder.path,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert program.stdout is not None
-    assert any(line.startswith("[500/5000]") for line in program.stdout)
+    sweep = ("-m", "seed=range(5000)", "init=near_zero", "hydra/launcher=vectorized")
+    program = folder.start(*sweep, after="[500/5000]")
     program.send_signal(signal.SIGINT)
     program.communicate(timeout=60)
     assert program.returncode == 130

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gdexp.report.provenance import typed_arguments
 from gdexp.tracking import Store, TrackingError
 from gdexp.tracking.read import AXES, COMMAND, JOB, RUNS, RecordedData, RecordedSweep
-from gdexp.tracking.recorded import recorded_data
+from gdexp.tracking.recorded import TAG_LENGTH, in_tags, of_tags, recorded_data
 from tests.report.conftest import recorded
 
 STORE: Any = None
@@ -69,3 +69,11 @@ def test_a_profile_of_gdexp_is_read() -> None:
     found = recorded_data("data", '{"sha256": "0", "rows": 3, "features": ["x"], "target": "y", "units": {"x": "kg"}}')
     assert isinstance(found, RecordedData)
     assert (found.rows, found.features, found.units) == (3, ("x",), {"x": "kg"})
+
+
+@pytest.mark.parametrize("length", [1, TAG_LENGTH, TAG_LENGTH + 1, 3 * TAG_LENGTH])
+def test_a_text_that_no_tag_holds_is_whole_in_several(length: int) -> None:
+    text = ("0123456789" * length)[:length]
+    tags = in_tags("gdexp.command", text)
+    assert all(len(value) <= TAG_LENGTH for value in tags.values())
+    assert of_tags("gdexp.command", tags | {"gdexp.command.else": "x"}) == text
