@@ -62,8 +62,8 @@ def in_one_line(error: Exception, conf: Path) -> str:
         return _unknown_key(found[1], conf)
     if found := re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", text):
         return _unknown_key(found[2], conf)
-    if found := re.search(r"Could not find '([^']+)/([^'/]*)'", text):
-        return _unknown_option(found[1], found[2], conf)
+    if found := re.search(r"Could not find '([^']+)/([^'/]*)'\s+Available options in .*:\n((?:\t.*\n)*)", text):
+        return _unknown_option(found[1], found[2], found[3].split())
     if found := re.match(r"Ambiguous value for argument '(.+)'", text):
         return (
             f"{printable(found[1])} has several values: add -m to sweep over them, or quote them if they are one text."
@@ -90,8 +90,7 @@ def _unknown_key(key: str, conf: Path) -> str:
     return f"{key} is not a setting. {near_keys(key, settings)}"
 
 
-def _unknown_option(group: str, option: str, conf: Path) -> str:
-    options = _options(group, conf)
+def _unknown_option(group: str, option: str, options: Sequence[str]) -> str:
     near = difflib.get_close_matches(option, options, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"{group} takes one of {', '.join(options)}; got {option!r}.{hint}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from gdexp.config import Config, overrides_yaml
 from gdexp.core import DataError, ParameterError, Theory, Trajectory, descend, theory
 from gdexp.core.factor import Array
 from gdexp.data import Dataset, load
+from gdexp.data.memory import machine_memory
 from gdexp.plots import RunView, run_figures, save
 from gdexp.report.words import caption, decisive, description, stability
 from gdexp.tracking import Store, masked, recorded_run
@@ -121,8 +121,7 @@ def plan_run(config: Config) -> Plan:
 def check_memory(max_iterations: int, parameters: int) -> None:
     """Raise ParameterError where a trajectory of so many steps would not fit into this machine's memory."""
     needed = 8 * (parameters + 4) * (max_iterations + 1)
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > available:
+    if needed > (available := machine_memory()):
         raise ParameterError(
             "stopping.max_iterations",
             f"at most {available // (8 * (parameters + 4)) - 1:,} steps of {parameters} parameters on this machine, "

@@ -36,6 +36,7 @@ class Delivery:
     unsent: Unsent
     _given_up: float | None = field(default=None, init=False)
     _until: float | None = field(default=None, init=False)
+    _told_kept: bool = field(default=False, init=False)
 
     def hurry(self) -> None:
         """Give the store HURRY seconds more in all, because somebody waits for the program to end."""
@@ -48,16 +49,20 @@ class Delivery:
         try:
             return self.insist(lambda again: self.backend.create_run(experiment_id, run, again=again))
         except StoreAwayError:
-            return self.unsent.begin(experiment_id, run)
+            name = self.unsent.begin(experiment_id, run)
+            self._tell_kept()
+            return name
 
     def send(self, run_id: str, operation: Operation) -> None:
         """Add a piece to a run's record; where the store is away, or has not got the pieces before it, keep it."""
         if not self.unsent.holds(run_id):
             try:
-                return self.insist(lambda _: operation.send(self.backend, run_id))
+                self.insist(lambda _: operation.send(self.backend, run_id))
+                return
             except StoreAwayError:
                 pass
-        return self.unsent.add(run_id, operation)
+        self.unsent.add(run_id, operation)
+        self._tell_kept()
 
     def insist(self, action: Callable[[bool], T]) -> T:
         """Return what `action` does, called again, and told so, while the store is away and patience lasts.
@@ -101,13 +106,14 @@ class Delivery:
             self._given_up = time.monotonic()
             raise
 
+    def _tell_kept(self) -> None:
+        if not self._told_kept:
+            log.warning("What the store does not take is kept in %s until `python -m gdexp.resume` sends it", FOLDER)
+        self._told_kept = True
+
     def _give_up(self, error: Exception) -> None:
         if self._given_up is None:
-            log.warning(
-                "%s; what is recorded from now on is kept in %s until `python -m gdexp.resume` sends it",
-                self._reason(error),
-                FOLDER,
-            )
+            log.warning("%s; given up for now", self._reason(error))
         self._given_up = time.monotonic()
         raise StoreAwayError(f"the tracking store {self.uri} is away") from error
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from gdexp.tracking.backend import Backend, DatasetInput, Series
 
+STATUS = "status.json"
+
 
 class Operation(Protocol):
     """A piece of a run's record."""
@@ -89,12 +91,12 @@ class Status:
 
     def keep(self, folder: Path) -> None:
         """Write it into an empty folder."""
-        _write(folder / "status.json", asdict(self))
+        _write(folder / STATUS, asdict(self))
 
     @staticmethod
     def kept(folder: Path) -> Status:
         """Return what was kept in `folder`."""
-        return Status(**_read(folder / "status.json"))
+        return Status(**_read(folder / STATUS))
 
 
 def kept_operation(folder: Path) -> Operation:
@@ -102,6 +104,11 @@ def kept_operation(folder: Path) -> Operation:
     if (folder / "log.json").exists():
         return Log.kept(folder)
     return Files.kept(folder) if (folder / "files").exists() else Status.kept(folder)
+
+
+def is_end(folder: Path) -> bool:
+    """Tell whether the operation that was kept in `folder` ends its run."""
+    return (folder / STATUS).exists()
 
 
 def _write(path: Path, plain: Mapping[str, object]) -> None:

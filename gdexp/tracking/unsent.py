@@ -17,7 +17,7 @@ from typing import Any
 
 from gdexp.tracking.backend import Backend, NewRun, now
 from gdexp.tracking.errors import TrackingError, is_away, reason
-from gdexp.tracking.operations import Operation, Status, kept_operation
+from gdexp.tracking.operations import Operation, is_end, kept_operation
 from gdexp.tracking.process import is_alive, of_this_process
 
 FOLDER = "gdexp-unsent"
@@ -144,9 +144,8 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _is_ready(folder: Path, about: dict[str, Any], assume_dead: bool) -> bool:
     """Tell whether nobody adds to the run that is kept in `folder` any more."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        if _is_whole(folder):
-            return True
+    if _is_whole(folder):
+        return True
     alive = is_alive(about["process"])
     return alive is False or (alive is None and assume_dead)
 
@@ -158,4 +157,4 @@ def _pieces(folder: Path) -> list[Path]:
 def _is_whole(folder: Path) -> bool:
     """Tell whether the end of the run is among what is kept of it."""
     pieces = _pieces(folder)
-    return bool(pieces) and isinstance(kept_operation(pieces[-1]), Status)
+    return bool(pieces) and is_end(pieces[-1])

@@ -6,7 +6,7 @@ import shutil
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,7 @@ class Lab:
     times: dict[str, list[float]] = field(default_factory=dict)
     notes: Counter[tuple[str, str]] = field(default_factory=Counter)
     results: dict[str, list[Difference]] = field(default_factory=dict)
+    _drawn: list[Sweep] = field(default_factory=list)
     _here: threading.local = field(default_factory=threading.local)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,6 +61,18 @@ class Lab:
             raise RuntimeError(f"the undisturbed sweep failed: {ended.errors}")
         (expected,) = place.recorded.sweeps()
         return Lab(root, expected, ended.seconds, Random(seed))
+
+    def undisturbed(self, settings: Sequence[str]) -> Sweep:
+        """Return the undisturbed sweep with `settings`, of which only figures change what it leaves."""
+        drawing = [text for text in settings if text.startswith("plots=")]
+        if not drawing:
+            return self.expected
+        with self._lock:
+            if not self._drawn:
+                place = Place.empty(self.root / "drawn", *drawing)
+                place.sweep().wait()
+                self._drawn += place.recorded.sweeps()
+        return self._drawn[0]
 
     def measured(self, seconds: float) -> Difference:
         """Remember how long it took until the program had ended, and return what is wrong with that."""

@@ -16,6 +16,7 @@ from tests.chaos.content import Difference, wrong
 from tests.chaos.place import Moment, Place, Running, at_first_file, at_line, at_start, mended
 
 VECTORIZED = "hydra/launcher=vectorized"
+DRAWN = ("plots=loss_curve",)
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 LINES = 20
 """About how many lines the program prints before it ends."""
@@ -38,15 +39,15 @@ def moments(random: Random, count: int, seconds: float) -> Iterator[Moment]:
 
 
 def kills(lab: Lab, count: int) -> Iterator[Case]:
-    """Yield kills of the program with SIGKILL; every fifth one's resumption is killed, too."""
+    """Yield kills of the program with SIGKILL; of every fifth one the resumption is killed, too, every third draws."""
     for number, moment in enumerate(moments(lab.random, count, lab.seconds)):
-        launcher = (VECTORIZED,) if number % 2 else ()
+        settings = (*((VECTORIZED,) if number % 2 else ()), *(DRAWN if number // 2 % 3 == 2 else ()))
         again = Moment(at_start, lab.random.uniform(0.5, 1) * lab.seconds) if number % 5 == 4 else None
-        yield Case("kill -9 of the program", partial(_kill, lab, moment, launcher, again))
+        yield Case("kill -9 of the program", partial(_kill, lab, moment, settings, again))
 
 
-def _kill(lab: Lab, moment: Moment, launcher: tuple[str, ...], again: Moment | None, root: Path) -> Difference:
-    place = Place.empty(root, *launcher)
+def _kill(lab: Lab, moment: Moment, settings: tuple[str, ...], again: Moment | None, root: Path) -> Difference:
+    place = Place.empty(root, *settings)
     program = place.sweep()
     moment.come(place, program)
     program.stop(signal.SIGKILL)
@@ -54,7 +55,7 @@ def _kill(lab: Lab, moment: Moment, launcher: tuple[str, ...], again: Moment | N
         program = place.resuming()
         again.come(place, program)
         program.stop(signal.SIGKILL)
-    return mended(place, lab.expected)
+    return mended(place, lab.undisturbed(settings))
 
 
 def kills_of_a_new_store(lab: Lab, count: int) -> Iterator[Case]:
@@ -99,16 +100,16 @@ def _command(number: int) -> bytes:
 def interrupts(lab: Lab, number: signal.Signals, count: int) -> Iterator[Case]:
     """Yield interrupts by a signal at random moments; they are done alone, for their time is measured."""
     for place, moment in enumerate(moments(lab.random, count, lab.seconds)):
-        launcher = (VECTORIZED,) if place % 2 else ()
-        yield Case(number.name, partial(_interrupt, lab, number, moment, launcher), alone=True)
+        settings = (*((VECTORIZED,) if place % 2 else ()), *(DRAWN if place // 2 % 3 == 2 else ()))
+        yield Case(number.name, partial(_interrupt, lab, number, moment, settings), alone=True)
 
 
-def _interrupt(lab: Lab, number: signal.Signals, moment: Moment, launcher: tuple[str, ...], root: Path) -> Difference:
-    place = Place.empty(root, *launcher)
+def _interrupt(lab: Lab, number: signal.Signals, moment: Moment, settings: tuple[str, ...], root: Path) -> Difference:
+    place = Place.empty(root, *settings)
     program = place.sweep()
     Moment(catches_signals, 0).come(place, program)
     moment.come(place, program)
-    return interrupted(lab, place, program, number) + mended(place, lab.expected)
+    return interrupted(lab, place, program, number) + mended(place, lab.undisturbed(settings))
 
 
 def interrupted(lab: Lab, place: Place, program: Running, number: signal.Signals) -> Difference:

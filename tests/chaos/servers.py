@@ -31,11 +31,12 @@ class Server:
 
     def place(self, root: Path, patience: float) -> tuple[Place, Proxy]:
         """Return a place whose sweeps go to the server by way of a proxy, into an experiment of their own."""
-        experiment = f"chaos-{next(self.experiments)}"
-        proxy = Proxy(self.address, seed=len(experiment))
+        number = next(self.experiments)
+        experiment, proxy = f"chaos-{number}", Proxy(self.address, seed=number)
         (root / "work").mkdir(parents=True)
         recorded = Recorded(self.root / "server.db", experiment, self.root / "kept")
         settings = (
+            "plots=none",
             f"tracking.uri={proxy.address}",
             f"tracking.experiment={experiment}",
             f"tracking.patience={patience:g}",

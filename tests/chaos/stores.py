@@ -63,9 +63,9 @@ def _killed_while_sending(lab: Lab, share: float, root: Path) -> Difference:
 
 
 def _writes(kept: Path) -> float:
-    """Return when somebody last began to send what is kept."""
+    """Return when somebody last sent all that was kept of a run."""
     try:
-        return (kept / ".lock").stat().st_mtime_ns
+        return kept.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 

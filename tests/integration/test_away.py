@@ -83,7 +83,7 @@ def test_what_a_server_does_not_take_any_more_is_kept_and_sent_once(
     output, errors = program.communicate(timeout=120)
     assert program.returncode == 1, errors
     assert "[3/3] lr=0.03: max_iterations at step 20" in output
-    assert "what is recorded from now on is kept in gdexp-unsent until `python -m gdexp.resume` sends it" in errors
+    assert "What the store does not take is kept in gdexp-unsent until `python -m gdexp.resume` sends it" in errors
     assert "Traceback" not in errors
     assert (folder.path / KEPT).is_dir()
 

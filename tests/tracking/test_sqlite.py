@@ -173,7 +173,8 @@ def test_a_store_that_was_removed_meanwhile_is_not_written_to_in_secret(
     for file in tmp_path.glob("mlflow.db*"):
         file.unlink()
     record.end("FINISHED")
-    assert "unable to open database file; what is recorded from now on is kept in gdexp-unsent" in caplog.text
+    assert "unable to open database file; given up for now" in caplog.text
+    assert "What the store does not take is kept in gdexp-unsent" in caplog.text
     assert (tmp_path / "gdexp-unsent" / record.run_id).is_dir()
     assert not (tmp_path / "mlflow.db").exists()
 
