@@ -29,8 +29,7 @@ PARQUET_NUMBERS, PARQUET_BUFFER = 2**18, 2**20
 
 def column_names(path: str) -> list[str]:
     """Return the names of the columns; raises DataError where they are not distinct, or where there is no row."""
-    with _reading(path):
-        names, rows = _parquet_header(path) if _is_parquet(path) else _csv_header(path)
+    names, rows = _header(path)
     if not rows:
         raise DataError(f"{path!r} has a header and no row. Add the data below the names.")
     name, times = Counter(names).most_common(1)[0] if names else ("", 0)
@@ -39,6 +38,17 @@ def column_names(path: str) -> list[str]:
             f"{path!r} has {times} columns named {shown(name)}. Rename them so that each name is there once."
         )
     return names
+
+
+def has_rows(path: str) -> bool:
+    """Tell whether a file holds more than the names of its columns; raises DataError where it cannot be read."""
+    return _header(path)[1]
+
+
+def _header(path: str) -> tuple[list[str], bool]:
+    """Return the names of the columns, and whether there is a row."""
+    with _reading(path):
+        return _parquet_header(path) if _is_parquet(path) else _csv_header(path)
 
 
 def read(path: str, features: Sequence[str], target: str) -> Iterator[Chunk]:

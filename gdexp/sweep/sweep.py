@@ -250,9 +250,10 @@ def conclude(store: Store, sweep: Sweep, runs: Sequence[RecordedRun], status: st
     """Make the table, the figures and the links of `runs`, and end the parent."""
     parent, axes = RunRecord(store, sweep.parent_id), list(sweep.axes)
     seconds = time.time() - sweep.progress.started
-    took = f"{len(runs)} of {sweep.total} runs in {seconds:.1f} s, {seconds / max(1, len(runs)):.2f} s a run"
+    done = sum(run.finished for run in runs)
+    took = f"{done} of {sweep.total} runs in {seconds:.1f} s, {seconds / max(1, done):.2f} s a run"
     if sweep.numbers is not None:
-        took = f"{len(runs)} of {sweep.total} runs, the last {len(sweep.numbers)} in {seconds:.1f} s"
+        took = f"{done} of {sweep.total} runs, the last {len(sweep.numbers)} in {seconds:.1f} s"
     say(f"\n{text_table(runs, axes)}\n\n{took}.")
     links = sweep_links(store, sweep.parent_id, [run.run_id for run in runs], axes)
     parent.note(sweep_description(took, links, runs, axes))

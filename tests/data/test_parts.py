@@ -63,6 +63,24 @@ def test_the_rows_are_those_of_the_files_by_name(tmp_path: Path) -> None:
     assert np.column_stack([read.sample_features, read.sample_target]).tolist() == numbers.tolist()
 
 
+def test_files_without_a_row_are_left_out_and_said(tmp_path: Path) -> None:
+    numbers = rows(n=30)
+    whole = loaded(folder_of(tmp_path / "parts", numbers, 3))
+    write(tmp_path / "parts" / "part-.parquet", numbers[:0])  # the first of all
+    (tmp_path / "parts" / "part-9.csv").write_text(",".join(NAMES) + "\n")
+    read = loaded(tmp_path / "parts", scaling="none")
+    assert read.note == "2 of the 5 files have no row."
+    assert (read.sha256, read.problem.n) == (whole.sha256, 30)
+    assert loaded(tmp_path / "parts", scaling="standardize").problem.n == 30
+
+
+def test_files_that_all_have_no_row_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "parts" / f"{name}.parquet", rows(n=30)[:0])
+    with pytest.raises(DataError, match=r"a\.parquet' has a header and no row"):
+        loaded(tmp_path / "parts")
+
+
 def test_the_sample_is_small_and_evenly_spread(tmp_path: Path) -> None:
     numbers = rows(n=4 * SAMPLE_ROWS)
     read = loaded(folder_of(tmp_path / "parts", numbers, 3))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gdexp.core.errors import DataError, ParameterError
 from gdexp.core.factor import Chunk
-from gdexp.data.files import column_names, read, shown
+from gdexp.data.files import column_names, has_rows, read, shown
 from gdexp.data.memory import check_memory
 from gdexp.data.parts import SUFFIXES, part_files
 from gdexp.data.source import Source, Table, distinct_names
@@ -74,7 +74,9 @@ class File(Source):
     def table(self) -> Table:
         """Return the names and rows; raises ParameterError for a column that is not there, DataError for a fault."""
         self.version()
-        files, target = part_files(str(self.path)), str(self.target)
+        found, target = part_files(str(self.path)), str(self.target)
+        # Programs that write many files at once leave some of them empty.
+        files = [file for file in found if has_rows(file)] or found[:1]
         path = files[0] if files else str(self.path)
         columns = column_names(path)
         check_column("target", target, columns, path)
@@ -87,7 +89,9 @@ class File(Source):
         if not files:
             return Table(features, target, partial(read, path, features, target))
         parts = [partial(read_part, file, features, target, self.features is None) for file in files]
-        return Table(features, target, lambda: chain.from_iterable(read() for read in parts), parts=parts)
+        without = len(found) - len(files)
+        note = f"{without} of the {len(found)} files {'has' if without == 1 else 'have'} no row." if without else ""
+        return Table(features, target, lambda: chain.from_iterable(read() for read in parts), note=note, parts=parts)
 
 
 def read_part(path: str, features: tuple[str, ...], target: str, all_columns: bool) -> Iterator[Chunk]:
