@@ -25,7 +25,12 @@ CLUSTERS = ("slurm", "local")
 ARRAY_JOBS = 1000
 """Jobs that are submitted as one array; Slurm by default takes no index above 1000."""
 POLL_SECONDS = 0.2
-"""How often the files of the jobs are looked at; submitit asks Slurm itself once a minute at most."""
+"""How often the folder of the jobs is looked at."""
+QUEUE_SECONDS = 10
+"""How often Slurm is asked which jobs it has. submitit asks sacct, up to ten minutes apart, which knows nothing on a
+cluster without accounts."""
+NAME = "gdexp"
+"""What the jobs are called in Slurm's queue."""
 
 
 class SlurmLauncher(WorkersLauncher):
@@ -66,30 +71,56 @@ class SlurmLauncher(WorkersLauncher):
         import submitit
 
         executor = submitit.AutoExecutor(folder=folder, cluster=self.cluster)
-        executor.update_parameters(name="gdexp", **self.parameters)
+        executor.update_parameters(name=NAME, **self.parameters)
         return executor
 
     def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
         """Submit `tasks` and wait for them; what is left of them is cancelled."""
         folder = self.folder / self.sweep.parent_id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the tasks may hold a store's credentials
-        executor = self.executor(folder)
+        if self.cluster == "slurm":
+            # Jobs of this sweep may be queued still that were submitted by a program that was killed.
+            self._cancel([script.name for script in folder.glob("*_submission.sh")])
+        executor, places = self.executor(folder), list(tasks)
         jobs: dict[int, Any] = {}
-        places = list(tasks)
         try:
             for first in range(0, len(places), ARRAY_JOBS):
-                with deaf_to_interrupts(), executor.batch():
-                    chosen = places[first : first + ARRAY_JOBS]
-                    jobs |= {place: executor.submit(mortal, tasks[place]) for place in chosen}
-            while jobs:
-                for place, job in [(place, job) for place, job in jobs.items() if job.done()]:
-                    del jobs[place]
-                    yield place, None if job.exception() else job.result()
-                time.sleep(POLL_SECONDS)
+                with deaf_to_interrupts():
+                    with refused_in_one_line(), executor.batch():
+                        chosen = places[first : first + ARRAY_JOBS]
+                        array = {place: executor.submit(mortal, tasks[place]) for place in chosen}
+                    jobs |= array  # before, they have no number by which they could be cancelled
+            yield from self._ended(jobs, folder)
         finally:
             self._cancel([job.job_id for job in jobs.values()])
             for pickle in folder.glob("*.pkl"):
                 pickle.unlink(missing_ok=True)
+
+    def _ended(self, jobs: dict[int, Any], folder: Path) -> Iterator[tuple[int, Outcome | None]]:
+        """Yield the place of each of `jobs` as it ends, with its outcome or None, and take it out of `jobs`."""
+        asked, gone = time.monotonic(), set[int]()
+        while jobs:
+            folder.chmod(0o700)  # so that NFS looks again
+            written = {path.name for path in folder.iterdir()}
+            for place in [place for place, job in jobs.items() if job.paths.result_pickle.name in written]:
+                job = jobs.pop(place)
+                yield place, None if job.exception() else job.result()
+            if self.cluster == "local" or time.monotonic() > asked + QUEUE_SECONDS:
+                asked, before, gone = time.monotonic(), gone, self._gone(jobs)
+                # Only the second time, for what it wrote may still be on its way.
+                for place in before & gone:
+                    del jobs[place]
+                    yield place, None
+            time.sleep(POLL_SECONDS)
+
+    def _gone(self, jobs: Mapping[int, Any]) -> set[int]:
+        """Return the places of those of `jobs` that Slurm no longer has; none where it does not answer."""
+        if self.cluster == "local":
+            return {place for place, job in jobs.items() if job.done()}
+        asking = ["squeue", f"--user={os.getuid()}", f"--name={NAME}", "--array", "--noheader", "--format=%F_%K %i"]
+        answer = subprocess.run(asking, capture_output=True, text=True, check=False)
+        known = set(answer.stdout.split())
+        return {place for place, job in jobs.items() if job.job_id not in known} if answer.returncode == 0 else set()
 
     def _cancel(self, ids: list[str]) -> None:
         if self.cluster == "local":
@@ -98,13 +129,33 @@ class SlurmLauncher(WorkersLauncher):
                     os.kill(int(number), signal.SIGTERM)
         elif ids:
             # All of an array at once: one by one, thousands would take minutes.
-            subprocess.run(["scancel", *{number.partition("_")[0] for number in ids}], check=False)
+            subprocess.run(["scancel", "--quiet", *{number.partition("_")[0] for number in ids}], check=False)
 
 
 def mortal(task: Task) -> Outcome:
     """Carry out `task` in a process that ends when it is told to, where submitit would have it go on."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR2, end_run)
     return task()
+
+
+def end_run(*_: object) -> None:
+    """End the run that is under way as FAILED: Slurm says some seconds before that it will end a job."""
+    raise GdexpError(
+        "Slurm is about to end the job: hydra.launcher.timeout_min is up, or its node is wanted; resume the sweep"
+    )
+
+
+@contextlib.contextmanager
+def refused_in_one_line() -> Iterator[None]:
+    """Raise GdexpError with Slurm's own reason where it takes no job."""
+    from submitit.core.utils import FailedJobError
+
+    try:
+        yield
+    except FailedJobError as error:
+        reason = (str(error).strip().splitlines() or ["no reason is given"])[-1].removeprefix("sbatch: error: ")
+        raise GdexpError(f"Slurm takes no more jobs ({reason}); resume the sweep once it does") from None
 
 
 @contextlib.contextmanager

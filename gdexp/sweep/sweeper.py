@@ -95,7 +95,9 @@ class CheckedSweeper(Sweeper):
             )
             if isinstance(launcher, JobsLauncher):
                 launcher.sweep, launcher.jobs = sweep, jobs
-            results = launcher.launch(overrides, initial_job_idx=0) if overrides else []
+            # A launcher of gdexp's also clears away what one that was killed has left behind.
+            mends = isinstance(launcher, JobsLauncher)
+            results = launcher.launch(overrides, initial_job_idx=0) if overrides or mends else []
             status = "FINISHED" if all(result.return_value for result in results) else "FAILED"
         except Exception:
             status = "FAILED"

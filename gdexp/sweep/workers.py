@@ -21,6 +21,7 @@ from gdexp.sweep.launcher import JobsLauncher
 from gdexp.sweep.outcome import Outcome, carry_out, tell
 from gdexp.sweep.sweep import CheckedJob, as_child, under_way
 from gdexp.tracking import Tracking, open_store
+from gdexp.tracking.process import PROCESS, of_this_process, same_process
 from gdexp.tracking.record import end_killed
 
 LOST = Outcome(
@@ -30,21 +31,37 @@ LOST = Outcome(
 
 @dataclass(frozen=True)
 class Task:
-    """One job as a worker gets it, with the store in which the parent is, and the folder where paths begin."""
+    """One job as a worker gets it, with the store in which the parent is, and the folder where paths begin.
+
+    `process` is what handed it out. A task may wait for hours until its turn comes, and the sweep be another's then.
+    """
 
     job: Job
     config: Config
     tracking: Tracking
     parent_id: str
     folder: str
+    process: str
 
     def __call__(self) -> Outcome:
         """Carry the job out and print nothing."""
         os.chdir(self.folder)
+        if not self.wanted():
+            return Outcome(False, "left alone, for its sweep has ended or was resumed meanwhile")
         remarks: list[str] = []
         with logged(remarks.append):
             outcome = carry_out(self.job, self.config, self.tracking, self.parent_id, remarks.append)
         return replace(outcome, remarks=tuple(remarks))
+
+    def wanted(self) -> bool:
+        """Tell whether the sweep is still that of the `process` that began it, as far as the store tells."""
+        try:
+            store = open_store(self.tracking)
+            parent = store.delivery.insist(lambda _: store.backend.get_run(self.parent_id))
+        except Exception:
+            return True
+        tag = parent.tags.get(PROCESS, "") if parent else ""
+        return parent is not None and parent.status == "RUNNING" and same_process(tag, self.process)
 
 
 @contextlib.contextmanager
@@ -87,7 +104,7 @@ class WorkersLauncher(JobsLauncher):
         tracking = replace(self.sweep.tracking, uri=self.sweep.tracking.resolved_uri)
         folder, parent_id, total = str(Path.cwd()), self.sweep.parent_id, self.sweep.total
         tasks = {
-            place: Task(checked.job, as_child(checked.config, total), tracking, parent_id, folder)
+            place: Task(checked.job, as_child(checked.config, total), tracking, parent_id, folder, of_this_process())
             for place, checked in enumerate(self.jobs)
         }
         finished: dict[int, bool] = {}

@@ -19,7 +19,12 @@ def of_this_process() -> str:
 
 def is_own(process: str) -> bool:
     """Tell whether a run was tagged by this process."""
-    return process.rpartition(" ")[0] == of_this_process().rpartition(" ")[0]
+    return same_process(process, of_this_process())
+
+
+def same_process(one: str, other: str) -> bool:
+    """Tell whether two runs were tagged by the same process."""
+    return one.rpartition(" ")[0] == other.rpartition(" ")[0]
 
 
 def is_alive(process: str) -> bool | None:

@@ -197,6 +197,25 @@ def test_parts_that_ray_reduces_give_the_run_that_one_machine_gives(
     assert trajectories[0] == trajectories[1]
 
 
+def test_what_slurm_refuses_is_told_in_its_own_words(folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> None:
+    needs("submitit")
+    programs = tmp_path_factory.mktemp("programs")
+    for name, script in (
+        ("sbatch", "echo 'sbatch: error: Invalid partition name specified' >&2; exit 1"),
+        ("srun", ""),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = folder.gdexp("-m", "lr=0.01,0.02", "plots=none", "hydra/launcher=slurm", PATH=path)
+    assert done.returncode == 1
+    said = "gdexp: Slurm takes no more jobs (Invalid partition name specified); resume the sweep once it does\n"
+    assert done.stderr.endswith(said)
+    assert "Traceback" not in done.stderr
+    assert [run.info.status for run in folder.runs()] == ["FAILED"]
+    assert not list(folder.path.glob(".submitit/**/*.pkl"))
+
+
 def test_two_addresses_of_ray_are_refused(folder: Folder) -> None:
     launcher, _ = chosen("ray")
     where = ("hydra.launcher.address=127.0.0.1:1", "lr=0.01,0.02")
