@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tests.chaos.case import Case, Lab
-from tests.chaos.content import Difference, wrong
+from tests.chaos.content import Difference, difference, wrong
 from tests.chaos.place import Moment, Place, Running, at_first_file, at_line, at_start, mended
 
 VECTORIZED = "hydra/launcher=vectorized"
@@ -83,7 +83,10 @@ def _kill_worker(lab: Lab, delay: float, root: Path) -> Difference:
     if workers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(workers[0], signal.SIGKILL)
-    total = program.wait().expected("the sweep", 1 if workers else 0)
+    ended = program.wait()
+    total = ended.expected("the sweep", *((0, 1) if workers else (0,)))
+    if ended.status == 0:  # the worker had no run under way
+        total += difference(lab.expected, place.recorded.sweeps())
     return total + mended(place, lab.expected)
 
 
