@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 from importlib.util import find_spec
+from typing import Any
 
 from gdexp.core.errors import GdexpError
 
+LOCAL = "local"
+"""The address of a cluster that Ray starts on this machine."""
 ANSWER_SECONDS = 9
 """How long a cluster may take to answer."""
 
@@ -20,26 +24,25 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     Raises GdexpError where it does not answer. A second call keeps the first one's.
     """
     require("ray", "a Ray cluster")
-    place = address or os.environ.get("RAY_ADDRESS")
+    place = address or os.environ.get("RAY_ADDRESS") or LOCAL
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if place in (None, "", "local"):
+    if place == LOCAL:
         # A cluster that is started here then listens on loopback, as it does on other systems by itself.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
     if ray.is_initialized():
         return
-    options = {"address": place} if place else {"num_cpus": num_cpus, "include_dashboard": False}
+    options: dict[str, Any] = {"num_cpus": num_cpus, "include_dashboard": False} if place == LOCAL else {}
     threads = str(blas_threads())  # Ray allows each worker one
     environment = {"env_vars": {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}}
     heard = signal.getsignal(signal.SIGTERM)
     try:
-        if place:
-            reach(place)
-        ray.init(**options, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
+        reach(place)
+        ray.init(address=place, **options, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
-        where = f"the Ray cluster {place}" if place else "a Ray cluster of this machine"
+        where = "a Ray cluster of this machine" if place == LOCAL else f"the Ray cluster {place}"
         raise GdexpError(f"{where} does not answer ({reason}); see hydra.launcher.address and RAY_ADDRESS") from error
     finally:
         signal.signal(signal.SIGTERM, heard)  # Ray takes it for itself
@@ -49,9 +52,9 @@ def leave() -> None:
     """Leave the cluster; one that was started here ends."""
     import ray
 
-    node = ray._private.worker._global_node
-    if node is not None:
-        # It starts more machines when there is too much to do; told to end, it has to be waited for a second.
+    node: Any = ray._private.worker._global_node
+    # What would start more machines takes a second to end when it is told to.
+    with contextlib.suppress(AttributeError):
         node.kill_monitor(check_alive=False)
     ray.shutdown()
 

@@ -24,6 +24,7 @@ INTERRUPTS = [signal.SIGINT, signal.SIGTERM]
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
     INTERRUPTS.append(signal.SIGHUP)
 Refusal = Callable[[Exception], str | None]
+_came: list[int] = []
 
 
 class Told(logging.Handler):
@@ -97,9 +98,10 @@ def command(
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        yield
-    except Exception as error:
-        refuse_or_fail(name, error, refusal, failed)
+        try:
+            yield
+        except Exception as error:
+            refuse_or_fail(name, error, refusal, failed)
     except KeyboardInterrupt:
         say(f"{name}: {interrupted}", error=True)
         sys.exit(130)
@@ -112,6 +114,7 @@ def command(
 
 def refuse_or_fail(name: str, error: Exception, refusal: Refusal = refusal, failed: int = 1) -> NoReturn:
     """End with status 2 and one line where a user can mend what is wrong, and as failed where it is gdexp's fault."""
+    heed_interrupt()
     line = refusal(error)
     if line is None:
         fail(name, error, failed)
@@ -121,6 +124,7 @@ def refuse_or_fail(name: str, error: Exception, refusal: Refusal = refusal, fail
 
 def fail(name: str, error: Exception, status: int = 1) -> NoReturn:
     """End with `status`: what was wrong, where it is told in full, and the traceback if it is told nowhere else."""
+    heed_interrupt()
     where = " and ".join(getattr(error, "__notes__", []))
     say(f"{name}: failed: {type(error).__name__}: {error}", error=True)
     told = "".join(traceback.format_exception(error))
@@ -128,8 +132,20 @@ def fail(name: str, error: Exception, status: int = 1) -> NoReturn:
     sys.exit(status)
 
 
-def interrupt(_signal: int, _frame: FrameType | None) -> None:
+def interrupt(came: int, _frame: FrameType | None) -> None:
     """Treat a request to terminate like Ctrl-C, and let no second one disturb what is being saved after the first."""
     for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
+    _came.append(came)
     raise KeyboardInterrupt
+
+
+def was_interrupted() -> bool:
+    """Tell whether an interrupt has come: code that is not gdexp's may have made another error of it, or none."""
+    return bool(_came)
+
+
+def heed_interrupt() -> None:
+    """Raise KeyboardInterrupt where an interrupt has come."""
+    if was_interrupted():
+        raise KeyboardInterrupt

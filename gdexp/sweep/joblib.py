@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 
 from gdexp.cluster import blas_threads
 from gdexp.core.checks import whole_number
+from gdexp.sweep.jobs import CheckedJob
 from gdexp.sweep.outcome import Outcome
-from gdexp.sweep.sweep import CheckedJob, missing, under_way
+from gdexp.sweep.sweep import missing, under_way
 from gdexp.sweep.workers import Task, WorkersLauncher
 from gdexp.tracking import open_store
 
@@ -51,8 +52,8 @@ class JoblibLauncher(WorkersLauncher):
                 begun = {run.job for run in under_way(store, parent_id)}
                 self.end_lost()
                 undone = {checked.job.number for checked in missing(store, parent_id, self.jobs)}
-                ended = {place: FINISHED for place, task in left.items() if task.job.number not in undone}
-                lost = {place: None for place, task in left.items() if task.job.number in begun}
+                ended = {place: FINISHED for place, task in left.items() if task.checked.job.number not in undone}
+                lost = {place: None for place, task in left.items() if task.checked.job.number in begun}
                 # A worker that died before it began a run takes none with it, unless it is the second in a row.
                 known = ended | lost or (dict.fromkeys(left) if fruitless else {})
                 fruitless = not known

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gdexp.config import Config
 from gdexp.core import GdexpError
 from gdexp.report.words import short
 from gdexp.tracking.recorded import JOB, SWEPT
@@ -30,6 +31,15 @@ class Job:
     def name(self) -> str:
         """The run's name: its own values, as in `lr=0.01, init=zero`."""
         return ", ".join(f"{key}={short(value)}" for key, value in self.swept.items()) or "defaults"
+
+
+@dataclass(frozen=True)
+class CheckedJob:
+    """A job whose run can be carried out, with its configuration and the hash of what decides its numbers."""
+
+    job: Job
+    config: Config
+    config_hash: str
 
 
 def jobs_of(overrides: Sequence[Sequence[str]]) -> list[Job]:

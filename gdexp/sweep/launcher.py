@@ -10,7 +10,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gdexp.core import GdexpError
-from gdexp.sweep.sweep import CheckedJob, Sweep
+from gdexp.sweep.jobs import CheckedJob
+from gdexp.sweep.sweep import Sweep
 
 
 class JobsLauncher(Launcher):

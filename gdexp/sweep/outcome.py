@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gdexp.config import Config
+from gdexp.core import DataError
 from gdexp.report.words import line
 from gdexp.run import Plan, execute, plan_run
-from gdexp.sweep.jobs import Job
+from gdexp.sweep.jobs import CheckedJob
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
-from gdexp.tracking import Store, Tracking, open_store, recorded_run
+from gdexp.tracking import Store, recorded_run
 from gdexp.tracking.unsent import FOLDER
 
 
@@ -25,32 +25,56 @@ class Outcome:
     traceback: str = ""
 
 
-def carry_out(job: Job, config: Config, tracking: Tracking, parent_id: str, remark: Callable[[str], object]) -> Outcome:
-    """Carry out one job as a child of the run `parent_id` in the store of `tracking`, and print nothing.
+def carry_out(
+    checked: CheckedJob,
+    store: Store,
+    parent_id: str,
+    remark: Callable[[str], object],
+    wanted: Callable[[], bool] = lambda: True,
+) -> Outcome:
+    """Carry out one job as a child of the run `parent_id`, and print nothing.
 
-    `remark` is called before the run with each thing that is to be said about it.
+    `remark` is called before the run with each thing that is to be said about it, and last of all `wanted`, whether it
+    is to be carried out still.
     """
+    job = checked.job
     try:
-        store = open_store(tracking)
-        plan = planned(job, config, store, parent_id)
+        plan = planned(checked, store, parent_id)
         for text in plan.remarks:
             remark(text)
+        if not wanted():
+            return Outcome(False, "left alone, for its sweep has ended or was resumed meanwhile")
         result = execute(plan, store, job.overrides, name=job.name, parent=parent_id, tags=job.tags)
         kept = f"; kept in {FOLDER}" if store.delivery.unsent.holds(result.run_id) else ""
     except Exception as error:
-        reason = str(error).partition("\n")[0]
-        traceback = " ".join(getattr(error, "__notes__", []))
-        return Outcome(False, f"FAILED, {type(error).__name__}: {reason}", traceback=traceback)
+        return failure(error)
     return Outcome(True, line(result.trajectory) + kept)
 
 
-def planned(job: Job, config: Config, store: Store, parent_id: str) -> Plan:
-    """Return the plan of `job`; what keeps it from being made, although it was checked, is recorded as its failure."""
+def failure(error: BaseException) -> Outcome:
+    """Return the outcome of a job that `error` ended."""
+    reason = str(error).partition("\n")[0]
+    return Outcome(
+        False, f"FAILED, {type(error).__name__}: {reason}", traceback=" ".join(getattr(error, "__notes__", []))
+    )
+
+
+def planned(checked: CheckedJob, store: Store, parent_id: str) -> Plan:
+    """Return the plan of a job; what keeps it from being made, although it was checked, is recorded as its failure."""
+    job, config = checked.job, checked.config
     try:
-        return plan_run(config)
+        return same_plan(checked)
     except Exception:
         with recorded_run(store, job.name, config.params(), job.tags, parent_id):
             raise
+
+
+def same_plan(checked: CheckedJob) -> Plan:
+    """Return the plan of a job; raises DataError where it is not what was checked, and GdexpError as plan_run does."""
+    plan = plan_run(checked.config)
+    if plan.config_hash != checked.config_hash:
+        raise DataError("the data have changed since the sweep began: restore them and resume it, or begin it anew")
+    return plan
 
 
 def tell(progress: Progress, done: int, name: str, outcome: Outcome) -> None:

@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from gdexp import cluster
 from gdexp.core import GdexpError
-from gdexp.sweep.outcome import Outcome
-from gdexp.sweep.sweep import CheckedJob
+from gdexp.sweep.jobs import CheckedJob
+from gdexp.sweep.outcome import Outcome, failure
 from gdexp.sweep.workers import Task, WorkersLauncher
 
 CANCEL_SECONDS = 1.0
@@ -52,6 +52,8 @@ class RayLauncher(WorkersLauncher):
                 (done,), _ = ray.wait(list(places))
                 try:
                     outcome = ray.get(done)
+                except ray.exceptions.RayTaskError as error:
+                    outcome = failure(error.cause)
                 except ray.exceptions.RayError:
                     outcome = None
                 yield places.pop(done), outcome

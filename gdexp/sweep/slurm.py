@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from gdexp.command import INTERRUPTS
 from gdexp.core import GdexpError
 from gdexp.core.checks import choice
+from gdexp.sweep.jobs import CheckedJob
 from gdexp.sweep.outcome import Outcome
-from gdexp.sweep.sweep import CheckedJob
 from gdexp.sweep.workers import Task, WorkersLauncher
 
 CLUSTERS = ("slurm", "local")
@@ -81,11 +83,12 @@ class SlurmLauncher(WorkersLauncher):
         if self.cluster == "slurm":
             # Jobs of this sweep may be queued still that were submitted by a program that was killed.
             self._cancel([script.name for script in folder.glob("*_submission.sh")])
+        clear(folder)
         executor, places = self.executor(folder), list(tasks)
         jobs: dict[int, Any] = {}
         try:
             for first in range(0, len(places), ARRAY_JOBS):
-                with deaf_to_interrupts():
+                with interrupts_later():
                     with refused_in_one_line(), executor.batch():
                         chosen = places[first : first + ARRAY_JOBS]
                         array = {place: executor.submit(mortal, tasks[place]) for place in chosen}
@@ -93,8 +96,7 @@ class SlurmLauncher(WorkersLauncher):
             yield from self._ended(jobs, folder)
         finally:
             self._cancel([job.job_id for job in jobs.values()])
-            for pickle in folder.glob("*.pkl"):
-                pickle.unlink(missing_ok=True)
+            clear(folder)
 
     def _ended(self, jobs: dict[int, Any], folder: Path) -> Iterator[tuple[int, Outcome | None]]:
         """Yield the place of each of `jobs` as it ends, with its outcome or None, and take it out of `jobs`."""
@@ -104,7 +106,7 @@ class SlurmLauncher(WorkersLauncher):
             written = {path.name for path in folder.iterdir()}
             for place in [place for place, job in jobs.items() if job.paths.result_pickle.name in written]:
                 job = jobs.pop(place)
-                yield place, None if job.exception() else job.result()
+                yield place, outcome_of(job)
             if self.cluster == "local" or time.monotonic() > asked + QUEUE_SECONDS:
                 asked, before, gone = time.monotonic(), gone, self._gone(jobs)
                 # Only the second time, for what it wrote may still be on its way.
@@ -129,7 +131,20 @@ class SlurmLauncher(WorkersLauncher):
                     os.kill(int(number), signal.SIGTERM)
         elif ids:
             # All of an array at once: one by one, thousands would take minutes.
-            subprocess.run(["scancel", "--quiet", *{number.partition("_")[0] for number in ids}], check=False)
+            with contextlib.suppress(OSError):
+                subprocess.run(["scancel", "--quiet", *{number.partition("_")[0] for number in ids}], check=False)
+
+
+def outcome_of(job: Any) -> Outcome | None:
+    """Return the outcome of a job that has written one, None where it was ended before."""
+    from submitit.core.utils import FailedJobError
+
+    error = job.exception()
+    if isinstance(error, FailedJobError):
+        # The trace of what kept the task from being carried out at all, between two lines of signs.
+        last = [line for line in str(error).splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        return Outcome(False, f"FAILED, {last[-1] if last else 'for a reason that its log tells'}")
+    return None if error else job.result()
 
 
 def mortal(task: Task) -> Outcome:
@@ -159,10 +174,24 @@ def refused_in_one_line() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Let processes that are started inside never hear a Ctrl-C, which this one hears at the end."""
+def interrupts_later() -> Iterator[None]:
+    """Put interrupts off to the end; processes that are started inside never hear a Ctrl-C."""
+    came: list[int] = []
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    # Not blocked as well: whoever is started inside is to be ended by SIGTERM.
+    others = [number for number in INTERRUPTS if number != signal.SIGINT and callable(signal.getsignal(number))]
+    heard = {number: signal.signal(number, lambda came_in, _: came.append(came_in)) for number in others}
     try:
         yield
     finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def clear(folder: Path) -> None:
+    """Remove what the jobs were told and what came of them; what they printed stays."""
+    for pickle in folder.glob("*.pkl"):
+        pickle.unlink(missing_ok=True)

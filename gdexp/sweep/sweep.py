@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gdexp.command import heed_interrupt
 from gdexp.config import Config
 from gdexp.core import GdexpError
 from gdexp.report.figures import draw_sweep
 from gdexp.report.table import sweep_description, text_table, write_csv
 from gdexp.run import plan_run
-from gdexp.sweep.jobs import Job, job_of
+from gdexp.sweep.jobs import CheckedJob, Job, job_of
 from gdexp.sweep.outcome import carry_out, tell
 from gdexp.sweep.progress import Progress
 from gdexp.terminal import say
@@ -23,7 +24,7 @@ from gdexp.tracking import RunRecord, Store, Tracking, TrackingError, masked, op
 from gdexp.tracking.context import typed_arguments, typed_command
 from gdexp.tracking.errors import is_away
 from gdexp.tracking.links import sweep_links, ui_hint
-from gdexp.tracking.process import PROCESS, of_this_process
+from gdexp.tracking.process import PROCESS, is_alive, of_this_process
 from gdexp.tracking.read import (
     ARGUMENTS,
     AXES,
@@ -35,21 +36,12 @@ from gdexp.tracking.read import (
     children,
     find_run,
 )
-from gdexp.tracking.record import end_own, start_run
+from gdexp.tracking.record import start_run
 from gdexp.tracking.recorded import CONFIG_HASH, PARENT, in_tags
 from gdexp.tracking.store import existing_store
 
 DRAWN_RUNS = 100
 """In a sweep of more runs than this no run draws figures of its own unless it is told to."""
-
-
-@dataclass(frozen=True)
-class CheckedJob:
-    """A job whose run can be carried out, with its configuration and the hash of what decides its numbers."""
-
-    job: Job
-    config: Config
-    config_hash: str
 
 
 def child_config(settings: Mapping[str, Any], runs: int) -> Config:
@@ -67,17 +59,22 @@ def as_child(config: Config, runs: int) -> Config:
 class Sweep:
     """A sweep under way; it goes along with each job, to another process if need be.
 
-    `total` counts its runs. `numbers` are those of the jobs that are still to be done, None for all. `draws` tells
-    whether figures over its runs are wanted.
+    `hashes` are those of all its runs. `numbers` are those of the jobs that are still to be done, None for all.
+    `draws` tells whether figures over its runs are wanted.
     """
 
     parent_id: str
     tracking: Tracking
     axes: tuple[str, ...]
-    total: int
+    hashes: tuple[str, ...]
     progress: Progress
     draws: bool
     numbers: tuple[int, ...] | None = None
+
+    @property
+    def total(self) -> int:
+        """How many runs it has."""
+        return len(self.hashes)
 
     def job(self, place: int, overrides: Sequence[str]) -> Job:
         """Return the job that a launcher counts as `place`, from 0, among those that are still to be done."""
@@ -120,7 +117,7 @@ def begin(jobs: Sequence[CheckedJob], axes: Sequence[str]) -> Sweep:
     if len(jobs) > DRAWN_RUNS and any(job.config.plots.name is None for job in jobs):
         say(f"More than {DRAWN_RUNS} runs: the sweep's figures are drawn, its runs' own only with plots=loss_curve")
     progress = Progress(len(jobs), time.time())
-    return Sweep(record.run_id, first.tracking, tuple(axes), len(jobs), progress, draws(jobs))
+    return Sweep(record.run_id, first.tracking, tuple(axes), hashes_of(jobs), progress, draws(jobs))
 
 
 def preview(jobs: Sequence[CheckedJob], axes: Sequence[str], resume: str | None = None) -> None:
@@ -172,17 +169,29 @@ def resumed(parent_id: str, jobs: Sequence[CheckedJob], axes: Sequence[str]) -> 
     check_same(store, parent_id, jobs)
     if not store.backend.take_up(parent_id, {PROCESS: of_this_process()}):
         raise GdexpError(f"the sweep {parent_id} is RUNNING: another process has just resumed it")
-    send_kept(store)
-    # Looked for only now: whoever had it before may have finished it meanwhile.
-    numbers = tuple(job.job.number for job in missing(store, parent_id, jobs))
+    try:
+        send_kept(store)
+        # Looked for only now: whoever had it before may have finished it meanwhile, or have left workers behind.
+        if any(is_alive(run.tags.get(PROCESS, "")) for run in under_way(store, parent_id)):
+            raise GdexpError(f"a worker of the sweep {parent_id} is still at work: resume once it has ended")
+        undone = missing(store, parent_id, jobs)
+    except Exception:
+        RunRecord(store, parent_id).end("KILLED")
+        raise
+    numbers = tuple(job.job.number for job in undone)
     say(f"{len(numbers)} of {runs_in_words(len(jobs))} over {', '.join(axes)} to be done in the sweep {parent_id}")
     progress = Progress(len(numbers), time.time())
-    return Sweep(parent_id, tracking, tuple(axes), len(jobs), progress, draws(jobs), numbers)
+    return Sweep(parent_id, tracking, tuple(axes), hashes_of(jobs), progress, draws(jobs), numbers)
+
+
+def hashes_of(jobs: Sequence[CheckedJob]) -> tuple[str, ...]:
+    """Return the hash of each job, in their order."""
+    return tuple(job.config_hash for job in jobs)
 
 
 def sweep_hash(jobs: Sequence[CheckedJob]) -> str:
     """Return the hash of everything that decides the numbers of all runs."""
-    return hashlib.sha256("\n".join(job.config_hash for job in jobs).encode()).hexdigest()
+    return hashlib.sha256("\n".join(hashes_of(jobs)).encode()).hexdigest()
 
 
 def draws(jobs: Sequence[CheckedJob]) -> bool:
@@ -199,8 +208,10 @@ def run_child(sweep: Sweep, place: int, overrides: Sequence[str], config: Config
     """Carry out one job and return whether it finished; a failure is printed and does not stop the others."""
     job = sweep.job(place, overrides)
     sweep.progress.running(place, job.name)
-    outcome = carry_out(job, config, sweep.tracking, sweep.parent_id, lambda text: say(f"{job.name}: {text}"))
+    checked = CheckedJob(job, config, sweep.hashes[job.number])
+    outcome = carry_out(checked, open_store(sweep.tracking), sweep.parent_id, lambda text: say(f"{job.name}: {text}"))
     tell(sweep.progress, place, job.name, outcome)
+    heed_interrupt()
     return outcome.finished
 
 
@@ -215,7 +226,6 @@ def finish(sweep: Sweep, status: str) -> bool:
         store.delivery.hurry()
         # Before all that may take longer than there is time.
         RunRecord(store, sweep.parent_id).end(status)
-        end_own(store)
     try:
         deliver(store)
         conclude(store, sweep, store.delivery.insist(lambda _: children(store, sweep.parent_id)), status)

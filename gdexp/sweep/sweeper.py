@@ -22,16 +22,17 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_class
 from omegaconf import DictConfig
 
+from gdexp.command import heed_interrupt, was_interrupted
 from gdexp.config import typed
 from gdexp.core import GdexpError, ParameterError
 from gdexp.sweep.composition import JobConfigs, settings_of
 from gdexp.sweep.joblib import JoblibLauncher
-from gdexp.sweep.jobs import axes_of, jobs_of
+from gdexp.sweep.jobs import CheckedJob, axes_of, jobs_of
 from gdexp.sweep.launcher import JobsLauncher
 from gdexp.sweep.logspace import MOST_RUNS, expanded
 from gdexp.sweep.ray import RayLauncher
 from gdexp.sweep.slurm import SlurmLauncher
-from gdexp.sweep.sweep import CheckedJob, Sweep, begin, checked, child_config, finish, preview, resumed, run_child
+from gdexp.sweep.sweep import Sweep, begin, checked, child_config, finish, preview, resumed, run_child
 from gdexp.sweep.vectorized import VectorizedLauncher
 from gdexp.terminal import say
 from gdexp.tracking import open_store
@@ -67,6 +68,7 @@ class CheckedSweeper(Sweeper):
         launcher = get_class(self.job_config.hydra.launcher._target_)
         if issubclass(launcher, JobsLauncher):
             launcher.refuse(jobs, self.job_config.hydra)
+        store = open_store(jobs[0].config.tracking)
         try:
             sweep = begin(jobs, axes) if self.resume is None else resumed(self.resume, jobs, axes)
             if sweep.numbers is not None:
@@ -77,11 +79,12 @@ class CheckedSweeper(Sweeper):
             try:
                 return self._carried_out(sweep, jobs, overrides)
             except GdexpError as error:
+                heed_interrupt()
                 # Something is recorded, so this is no refusal any more.
                 say(f"gdexp: {error}", error=True)
                 sys.exit(1)
         except KeyboardInterrupt:
-            end_own(open_store(jobs[0].config.tracking))
+            end_own(store)
             raise
 
     def _carried_out(
@@ -100,7 +103,7 @@ class CheckedSweeper(Sweeper):
             results = launcher.launch(overrides, initial_job_idx=0) if overrides or mends else []
             status = "FINISHED" if all(result.return_value for result in results) else "FAILED"
         except Exception:
-            status = "FAILED"
+            status = "KILLED" if was_interrupted() else "FAILED"
             raise
         finally:
             whole = finish(sweep, status)

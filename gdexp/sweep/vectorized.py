@@ -9,12 +9,14 @@ from dataclasses import replace
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
+from gdexp.command import heed_interrupt
 from gdexp.core import GdexpError, Trajectory, descend_all
 from gdexp.data import load
-from gdexp.run import Plan, plan_run, write_files
-from gdexp.sweep.jobs import Job
+from gdexp.run import Plan, write_files
+from gdexp.sweep.jobs import CheckedJob, Job
 from gdexp.sweep.launcher import JobsLauncher
-from gdexp.sweep.sweep import CheckedJob, Sweep, as_child, run_child
+from gdexp.sweep.outcome import same_plan
+from gdexp.sweep.sweep import Sweep, as_child, run_child
 from gdexp.terminal import say
 from gdexp.tracking import open_store
 from gdexp.tracking.backend import now
@@ -81,17 +83,19 @@ def run_batch(sweep: Sweep, batch: range, jobs: Sequence[CheckedJob]) -> list[bo
     """
     chosen = [jobs[place] for place in batch]
     try:
-        plans = [plan_run(job.config) for job in chosen]
+        plans = [same_plan(job) for job in chosen]
         announce(plans)
         trajectories = descended(plans)
         record(sweep, [job.job for job in chosen], plans, trajectories)
     except Exception as error:
+        heed_interrupt()
         reason = str(error).partition("\n")[0]
         say(f"{type(error).__name__}: {reason}; the next {len(batch)} runs are carried out one by one", error=True)
         return [run_child(sweep, place, jobs[place].job.overrides, jobs[place].config) for place in batch]
     reasons = Counter(trajectory.reason.tag for trajectory in trajectories)
     outcome = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     sweep.progress.finished(batch[-1], f"{len(batch)} runs to {chosen[-1].job.name}", outcome)
+    heed_interrupt()
     return [True] * len(batch)
 
 

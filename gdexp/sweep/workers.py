@@ -8,6 +8,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,14 +16,16 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 
 from gdexp.cluster import require
-from gdexp.config import Config
-from gdexp.sweep.jobs import Job
+from gdexp.command import heed_interrupt
+from gdexp.sweep.jobs import CheckedJob
 from gdexp.sweep.launcher import JobsLauncher
-from gdexp.sweep.outcome import Outcome, carry_out, tell
-from gdexp.sweep.sweep import CheckedJob, as_child, under_way
-from gdexp.tracking import Tracking, open_store
+from gdexp.sweep.outcome import Outcome, carry_out, failure, tell
+from gdexp.sweep.sweep import as_child, under_way
+from gdexp.tracking import Store, Tracking, open_store
+from gdexp.tracking.errors import StoreAwayError
 from gdexp.tracking.process import PROCESS, of_this_process, same_process
 from gdexp.tracking.record import end_killed
+from gdexp.tracking.store import open_patiently
 
 LOST = Outcome(
     False, "KILLED: its worker process ended (by a signal, or for want of memory); resume the sweep to repeat it"
@@ -36,8 +39,7 @@ class Task:
     `process` is what handed it out. A task may wait for hours until its turn comes, and the sweep be another's then.
     """
 
-    job: Job
-    config: Config
+    checked: CheckedJob
     tracking: Tracking
     parent_id: str
     folder: str
@@ -45,20 +47,22 @@ class Task:
 
     def __call__(self) -> Outcome:
         """Carry the job out and print nothing."""
-        os.chdir(self.folder)
-        if not self.wanted():
-            return Outcome(False, "left alone, for its sweep has ended or was resumed meanwhile")
         remarks: list[str] = []
-        with logged(remarks.append):
-            outcome = carry_out(self.job, self.config, self.tracking, self.parent_id, remarks.append)
+        try:
+            os.chdir(self.folder)
+            with logged(remarks.append):
+                store = open_patiently(self.tracking)
+                wanted = partial(self._is_wanted, store)
+                outcome = carry_out(self.checked, store, self.parent_id, remarks.append, wanted)
+        except Exception as error:
+            outcome = failure(error)
         return replace(outcome, remarks=tuple(remarks))
 
-    def wanted(self) -> bool:
+    def _is_wanted(self, store: Store) -> bool:
         """Tell whether the sweep is still that of the `process` that began it, as far as the store tells."""
         try:
-            store = open_store(self.tracking)
             parent = store.delivery.insist(lambda _: store.backend.get_run(self.parent_id))
-        except Exception:
+        except StoreAwayError:
             return True
         tag = parent.tags.get(PROCESS, "") if parent else ""
         return parent is not None and parent.status == "RUNNING" and same_process(tag, self.process)
@@ -104,15 +108,18 @@ class WorkersLauncher(JobsLauncher):
         tracking = replace(self.sweep.tracking, uri=self.sweep.tracking.resolved_uri)
         folder, parent_id, total = str(Path.cwd()), self.sweep.parent_id, self.sweep.total
         tasks = {
-            place: Task(checked.job, as_child(checked.config, total), tracking, parent_id, folder, of_this_process())
+            place: Task(
+                replace(checked, config=as_child(checked.config, total)), tracking, parent_id, folder, of_this_process()
+            )
             for place, checked in enumerate(self.jobs)
         }
         finished: dict[int, bool] = {}
         try:
             with contextlib.closing(self.outcomes(tasks)) as outcomes:  # type: ignore[type-var]
                 for place, outcome in outcomes:
-                    tell(self.sweep.progress, len(finished), tasks[place].job.name, outcome or LOST)
+                    tell(self.sweep.progress, len(finished), tasks[place].checked.job.name, outcome or LOST)
                     finished[place] = outcome is not None and outcome.finished
+                    heed_interrupt()
         except KeyboardInterrupt:
             open_store(self.sweep.tracking).delivery.hurry()
             raise

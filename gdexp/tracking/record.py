@@ -99,18 +99,26 @@ def recorded_run(
     store: Store, name: str, params: Mapping[str, str], tags: Mapping[str, str], parent: str | None = None
 ) -> Iterator[RunRecord]:
     """Record what happens inside as one run: FINISHED, or FAILED with its traceback, or KILLED by an interrupt."""
-    try:
+    with killed_by_interrupt(store):
         record = start_run(store, name, tags, parent, params)
-        try:
-            yield record
-        except KeyboardInterrupt:
-            store.delivery.hurry()
-            record.end("KILLED")
-            raise
-        except Exception as error:
-            record.failed(error)
-            raise
+    try:
+        yield record
+    except KeyboardInterrupt:
+        store.delivery.hurry()
+        record.end("KILLED")
+        raise
+    except Exception as error:
+        record.failed(error)
+        raise
+    with killed_by_interrupt(store):
         record.end("FINISHED")
+
+
+@contextlib.contextmanager
+def killed_by_interrupt(store: Store) -> Iterator[None]:
+    """End as KILLED what an interrupt leaves RUNNING that comes while a run is created or ended."""
+    try:
+        yield
     except KeyboardInterrupt:
         end_own(store)
         raise
@@ -119,7 +127,7 @@ def recorded_run(
 def end_own(store: Store) -> None:
     """End as KILLED what this process has begun in `store` and not ended; a store that is gone is left alone.
 
-    An interrupt may come while a run is created, before its id is known, or while it is ended.
+    An interrupt may come when a run is created and its id is not known yet.
     """
     store.delivery.hurry()
     with contextlib.suppress(Exception):
@@ -196,11 +204,12 @@ def _note(text: str) -> str:
 
 
 def _masked(values: Mapping[str, str]) -> dict[str, str]:
-    return {key: masked(value)[:TAG_LENGTH] for key, value in values.items()}
+    return {key: masked(value) for key, value in values.items()}
 
 
 def _run_tags(tags: Mapping[str, str], parent: str | None) -> dict[str, str]:
-    return _masked({**context_tags(), PROCESS: of_this_process(), **tags, **({PARENT: parent} if parent else {})})
+    known = {**context_tags(), PROCESS: of_this_process(), **tags, **({PARENT: parent} if parent else {})}
+    return {key: text[:TAG_LENGTH] for key, text in _masked(known).items()}
 
 
 def _params(values: Mapping[str, str]) -> dict[str, str]:

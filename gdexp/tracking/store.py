@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,8 +18,8 @@ from urllib.parse import unquote
 from gdexp.tracking.backend import Backend, Experiment
 from gdexp.tracking.client import ClientBackend, import_mlflow, migrate
 from gdexp.tracking.database import create, has_known_schema, mlflow_makes_known_schema
-from gdexp.tracking.delivery import Delivery
-from gdexp.tracking.errors import TrackingError, is_away, reason
+from gdexp.tracking.delivery import FIRST_WAIT, LONGEST_WAIT, Delivery
+from gdexp.tracking.errors import StoreAwayError, TrackingError, is_away, reason
 from gdexp.tracking.recorded import local_path
 from gdexp.tracking.settings import Tracking, masked
 from gdexp.tracking.sqlite import SqliteBackend
@@ -26,6 +28,7 @@ from gdexp.tracking.within import within
 
 ANSWER_SECONDS = 9
 """How long a store may take to answer when it is opened."""
+log = logging.getLogger("gdexp")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,22 @@ def open_store(settings: Tracking) -> Store:
     return _answering(uri, lambda: _opened(uri, path, settings))
 
 
+def open_patiently(settings: Tracking) -> Store:
+    """Return the store of `settings`; one that is away is waited for as long as patience lasts, which is logged."""
+    until, wait = time.monotonic() + settings.patience, FIRST_WAIT
+    while True:
+        try:
+            return open_store(settings)
+        except StoreAwayError as error:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise
+            if wait == FIRST_WAIT:
+                log.warning("%s; trying again for %.0f s", str(error).partition(";")[0], left)
+        time.sleep(min(wait, left))
+        wait = min(2 * wait, LONGEST_WAIT)
+
+
 @lru_cache(maxsize=4)
 def existing_store(settings: Tracking) -> Store:
     """Return the store of `settings` to read from, in which nothing is made; an experiment that is missing has no id.
@@ -86,7 +105,7 @@ def _answering(uri: str, connect: Callable[[], Store]) -> Store:
             import_mlflow()
         return within(ANSWER_SECONDS, connect)
     except TimeoutError:
-        raise TrackingError(
+        raise StoreAwayError(
             f"the tracking store {masked(uri)} did not answer within {ANSWER_SECONDS} seconds; "
             "start it, or set tracking.uri to one that runs"
         ) from None
@@ -94,7 +113,7 @@ def _answering(uri: str, connect: Callable[[], Store]) -> Store:
         raise
     except Exception as error:
         if path is None and is_away(error):
-            raise TrackingError(
+            raise StoreAwayError(
                 f"the tracking store {masked(uri)} did not answer ({reason(error)}); "
                 "start it, or set tracking.uri to one that runs"
             ) from None

@@ -41,7 +41,8 @@ def moments(random: Random, count: int, seconds: float) -> Iterator[Moment]:
 def kills(lab: Lab, count: int) -> Iterator[Case]:
     """Yield kills of the program with SIGKILL; of every fifth one the resumption is killed, too, every third draws."""
     for number, moment in enumerate(moments(lab.random, count, lab.seconds)):
-        settings = (*((VECTORIZED,) if number % 2 else ()), *(DRAWN if number // 2 % 3 == 2 else ()))
+        launcher = ((), (VECTORIZED,), (), JOBLIB if find_spec("joblib") else ())[number % 4]
+        settings = (*launcher, *(DRAWN if number // 2 % 3 == 2 else ()))
         again = Moment(at_start, lab.random.uniform(0.5, 1) * lab.seconds) if number % 5 == 4 else None
         yield Case("kill -9 of the program", partial(_kill, lab, moment, settings, again))
 
@@ -102,7 +103,7 @@ def _command(number: int) -> bytes:
 
 def interrupts(lab: Lab, number: signal.Signals, count: int) -> Iterator[Case]:
     """Yield interrupts by a signal at random moments; they are done alone, for their time is measured."""
-    for place, moment in enumerate(moments(lab.random, count, lab.seconds)):
+    for place, moment in enumerate(moments(lab.random, count, lab.seconds / 2)):
         settings = (*((VECTORIZED,) if place % 2 else ()), *(DRAWN if place // 2 % 3 == 2 else ()))
         yield Case(number.name, partial(_interrupt, lab, number, moment, settings), alone=True)
 

@@ -65,3 +65,36 @@ def test_an_interrupt_before_a_run_that_was_created_is_known_leaves_none_running
     assert len(runs) == created
     assert [run.info.status for run in runs].count("FINISHED") == max(created - 2, 0)
     assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+
+
+SWALLOWED = """
+import os, signal
+import gdexp.sweep.sweep as sweep
+
+carry_out = sweep.carry_out
+
+def swallowing(*args):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        {instead}
+    return carry_out(*args)
+
+sweep.carry_out = swallowing
+from gdexp.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("instead", ["pass", "raise ValueError('broken in the middle')"])
+def test_an_interrupt_of_which_other_code_makes_something_else_ends_the_sweep_nevertheless(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory, instead: str
+) -> None:
+    program = Path(tmp_path_factory.mktemp("program")) / "program.py"
+    program.write_text(SWALLOWED.format(instead=instead))
+    done = folder.python(str(program), "-m", "lr=0.01,0.02,0.03", "plots=none", "stopping.max_iterations=5")
+    parent, children = folder.parent_and_children()
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "gdexp: interrupted; what had finished is recorded\n"
+    assert parent.info.status == "KILLED"
+    assert len(children) == 1

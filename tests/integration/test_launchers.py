@@ -235,6 +235,12 @@ def sockets(process):
         except OSError:
             pass
 
+def descendants(process):
+    for task in glob.glob(f"/proc/{process}/task/*/children"):
+        for child in open(task).read().split():
+            yield int(child)
+            yield from descendants(int(child))
+
 def listening():
     for family in ("tcp", "tcp6"):
         for line in open(f"/proc/net/{family}").readlines()[1:]:
@@ -242,11 +248,10 @@ def listening():
             if state == "0A":
                 yield f"socket:[{rest[5]}]", local.partition(":")[0]
 
-before = {socket for socket, _ in listening()}
 cluster.connect(num_cpus=1)
 import ray
 ray.get(ray.remote(lambda: None).remote())
-ours = {socket for process in os.listdir("/proc") if process.isdecimal() for socket in sockets(process)} - before
+ours = {socket for process in map(str, [os.getpid(), *descendants(os.getpid())]) for socket in sockets(process)}
 print(*{address for socket, address in listening() if socket in ours})
 cluster.leave()
 """
