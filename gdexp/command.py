@@ -91,6 +91,7 @@ def command(
     `refusal` returns that line, or None for any other error, which ends with status `failed` and is told in full.
     `interrupted` is what is said after Ctrl-C or a request to terminate.
     """
+    _came.clear()
     for number in INTERRUPTS:
         signal.signal(number, interrupt)
     told = Told()

@@ -32,10 +32,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-MLFLOW_ASKS_IN_VAIN = (
-    "ajax-api/2.0/mlflow/users/current - Failed to load resource: the server responded with a status of 404"
+HARMLESS = (
+    # What every page of a server without accounts says, whatever was recorded.
+    "ajax-api/2.0/mlflow/users/current - Failed to load resource: the server responded with a status of 404",
+    # A page that is slow to lay out: what was not done in one frame is done in the next.
+    "ResizeObserver loop completed with undelivered notifications",
 )
-"""What every page of a server without accounts says in the console, whatever was recorded."""
+"""What the console calls an error and what is no fault of a page."""
 
 T = TypeVar("T")
 
@@ -72,10 +75,10 @@ class Browser:
             pytest.fail(f"{what}: not within {seconds} s on {self.driver.current_url}; see {kept}\n{self.text()}")
 
     def errors(self) -> list[str]:
-        """Return the errors of the console since the page was opened, but for the one that MLflow always makes."""
+        """Return the errors of the console since the page was opened, but for those that are no fault of a page."""
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         errors = [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
-        return [message for message in errors if MLFLOW_ASKS_IN_VAIN not in message]
+        return [message for message in errors if not any(harmless in message for harmless in HARMLESS)]
 
     def keep(self, name: str) -> Path:
         """Keep a picture of the window, named after the page and the width, and return where."""
