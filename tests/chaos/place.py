@@ -158,7 +158,10 @@ def mended(place: Place, expected: Sweep, count: int = 1) -> Difference:
 
     Where the sweep had not begun to be recorded, it is begun once more.
     """
-    total, first = Difference(), place.resume()
+    total, first, began = Difference(), place.resume(), time.monotonic()
+    # A worker that outlives the program that was killed is still at work on its run.
+    while first.status == 2 and " still " in first.errors and time.monotonic() < began + SECONDS:
+        first = place.resume()
     if "no sweep is recorded" in first.output or "nothing is recorded yet" in first.errors:
         first = place.sweep().wait()
     total += first.expected("resume", 0)

@@ -78,7 +78,8 @@ def started(name: str, cases: int, seed: int) -> int:
     with log.open("w") as file:
         ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, check=False)
     held = ended.returncode == 0
-    done = int(ended.stdout.split()[-1]) if ended.stdout.split() else 0
+    counts = [int(line) for line in ended.stdout.splitlines() if line.isdecimal()]  # atheris may say more at its end
+    done = counts[-1] if counts else 0
     said = "every one held" if held else f"one did not: {log}"
     print(f"{name:10} {done:>8,} cases in {time.monotonic() - began:6.0f} s: {said}", flush=True)
     return int(not held)
