@@ -51,7 +51,7 @@ browser: ## Chromium for the tests of the UI: Debian's packages
 postgres: ## PostgreSQL for the tests of a server: Debian's packages
 	@.ci/postgres
 
-chaos: install ## kill, interrupt and starve sweeps for about ten minutes, resume them, and count what is lost or wrong
+chaos: install ## kill, interrupt and starve sweeps for a quarter of an hour, resume them, and count what is lost or wrong
 	$(VENV)/bin/python -m tests.chaos
 
 ray: install ## Ray for the tests of a cluster: 240 MB
