@@ -52,15 +52,10 @@ def open_store(settings: Tracking) -> Store:
     Raises TrackingError where it does not answer within ANSWER_SECONDS or cannot be used.
     """
     uri = settings.resolved_uri
-    path = sqlite_path(uri)
+    path = database_path(uri)
     if path is not None:
         make_folder(path.parent / "mlruns")
         make_sqlite_store(path)
-    elif uri.startswith("sqlite"):
-        raise TrackingError(
-            f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {masked(uri)!r}, "
-            "which would be gone with the run"
-        )
     return _answering(uri, lambda: _opened(uri, path, settings))
 
 
@@ -87,7 +82,7 @@ def existing_store(settings: Tracking) -> Store:
     Raises TrackingError where there is no store, or it does not answer within ANSWER_SECONDS.
     """
     uri = settings.resolved_uri
-    path = sqlite_path(uri)
+    path = database_path(uri)
     if path is not None and not path.exists():
         raise TrackingError(
             f"nothing is recorded yet: there is no store {masked(uri)}; run `python -m gdexp` first, change to the "
@@ -158,6 +153,17 @@ def _opened(uri: str, path: Path | None, settings: Tracking) -> Store:
             f"the MLflow experiment {experiment!r} is deleted; restore it or choose another tracking.experiment"
         )
     return store
+
+
+def database_path(uri: str) -> Path | None:
+    """Return what sqlite_path does; raises TrackingError for a SQLite store that is in no file."""
+    path = sqlite_path(uri)
+    if path is None and uri.startswith("sqlite"):
+        raise TrackingError(
+            f"tracking.uri takes a SQLite store in a file, as sqlite:///mlflow.db; got {masked(uri)!r}, "
+            "which would be gone with the run"
+        )
+    return path
 
 
 def sqlite_path(uri: str) -> Path | None:

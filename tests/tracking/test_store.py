@@ -4,13 +4,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from gdexp.tracking import Tracking, TrackingError, open_store
-from gdexp.tracking.store import sqlite_path
+from gdexp.tracking import Store, Tracking, TrackingError, open_store
+from gdexp.tracking.store import existing_store, sqlite_path
 from gdexp.tracking.within import within
 
 
@@ -86,3 +87,10 @@ def test_waiting_for_an_answer_ends() -> None:
     assert within(5, lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
         within(5, lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("opened", [open_store, existing_store])
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_is_in_no_file_is_refused(opened: Callable[[Tracking], Store], uri: str) -> None:
+    with pytest.raises(TrackingError, match=r"^tracking\.uri takes a SQLite store in a file"):
+        opened(Tracking(uri=uri))
