@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from gdexp.core.errors import GdexpError
@@ -16,6 +17,8 @@ LOCAL = "local"
 """The address of a cluster that Ray starts on this machine."""
 ANSWER_SECONDS = 9
 """How long a cluster may take to answer."""
+END_SECONDS = 1.0
+"""How long the workers of one that was started here may take to end."""
 
 
 def connect(address: str | None = None, num_cpus: int | None = None) -> None:
@@ -29,6 +32,8 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     if place == LOCAL:
         # A cluster that is started here then listens on loopback, as it does on other systems by itself.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    elif has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     if ray.is_initialized():
@@ -41,22 +46,40 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         reach(place)
         ray.init(address=place, **options, runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
         where = "a Ray cluster of this machine" if place == LOCAL else f"the Ray cluster {place}"
+        if "InvalidAuthToken" in str(error.__cause__):
+            raise GdexpError(f"{where} wants its token: give it as RAY_AUTH_TOKEN, or in ~/.ray/auth_token") from error
+        reason = str(error).strip().partition("\n")[0]
         raise GdexpError(f"{where} does not answer ({reason}); see hydra.launcher.address and RAY_ADDRESS") from error
     finally:
         signal.signal(signal.SIGTERM, heard)  # Ray takes it for itself
 
 
-def leave() -> None:
-    """Leave the cluster; one that was started here ends."""
-    import ray
+def has_token() -> bool:
+    """Tell whether there is a token where Ray looks for that of a cluster."""
+    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return given or (Path.home() / ".ray" / "auth_token").is_file()
 
+
+def leave() -> None:
+    """Leave the cluster, whose workers end what they do for this process; one that was started here ends."""
+    import ray
+    from psutil import NoSuchProcess, Process, wait_procs  # which Ray brings with it
+
+    workers: list[Process] = []
+    for child in Process().children():
+        with contextlib.suppress(NoSuchProcess):
+            workers += child.children() if child.name() == "raylet" else []
     node: Any = ray._private.worker._global_node
     # What would start more machines takes a second to end when it is told to.
     with contextlib.suppress(AttributeError):
         node.kill_monitor(check_alive=False)
     ray.shutdown()
+    # Some take their time, and must not record anything after this.
+    for worker in workers:
+        with contextlib.suppress(NoSuchProcess):
+            worker.kill()
+    wait_procs(workers, timeout=END_SECONDS)
 
 
 def reach(address: str) -> None:

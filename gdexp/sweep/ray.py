@@ -13,8 +13,8 @@ from gdexp.sweep.jobs import CheckedJob
 from gdexp.sweep.outcome import Outcome, failure
 from gdexp.sweep.workers import Task, WorkersLauncher
 
-CANCEL_SECONDS = 1.0
-"""How long tasks that are cancelled may take to end."""
+LOOK_SECONDS = 0.1
+"""How often an interrupt is looked for."""
 
 
 class RayLauncher(WorkersLauncher):
@@ -41,7 +41,7 @@ class RayLauncher(WorkersLauncher):
         cluster.connect(address, hydra.launcher.get("num_cpus"))
 
     def outcomes(self, tasks: Mapping[int, Task]) -> Iterator[tuple[int, Outcome | None]]:
-        """Carry out `tasks`, each in a worker of its own; what is left of them is cancelled."""
+        """Carry out `tasks`, each in a worker of its own; what is left of them ends with this process's job on Ray."""
         import ray
 
         # A run that died is not begun again behind the user's back.
@@ -49,17 +49,15 @@ class RayLauncher(WorkersLauncher):
         places = {remote.remote(task): place for place, task in tasks.items()}
         try:
             while places:
-                (done,), _ = ray.wait(list(places))
-                try:
-                    outcome = ray.get(done)
-                except ray.exceptions.RayTaskError as error:
-                    outcome = failure(error.cause)
-                except ray.exceptions.RayError:
-                    outcome = None
-                yield places.pop(done), outcome
+                # Ray itself looks for an interrupt once in a second.
+                for done in ray.wait(list(places), timeout=LOOK_SECONDS)[0]:
+                    try:
+                        outcome = ray.get(done)
+                    except ray.exceptions.RayTaskError as error:
+                        outcome = failure(error.cause)
+                    except ray.exceptions.RayError:
+                        outcome = None
+                    yield places.pop(done), outcome
         finally:
-            for task in places:
-                ray.cancel(task, force=True)
-            # They end within moments, and must not record anything after that.
-            ray.wait(list(places), num_returns=len(places), timeout=CANCEL_SECONDS) if places else None
+            # Not ray.cancel: of a task that is just ending it makes Ray end this whole process.
             cluster.leave()

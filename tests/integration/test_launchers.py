@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -128,7 +131,7 @@ def test_an_interrupt_ends_the_workers_and_what_they_record(folder: Folder, name
         os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it, to all of them
         _, errors = process.communicate(timeout=60)
     parent, children = folder.parent_and_children()
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors == "gdexp: interrupted; what had finished is recorded\n"
     assert parent.info.status == "KILLED"
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
@@ -214,6 +217,74 @@ def test_what_slurm_refuses_is_told_in_its_own_words(folder: Folder, tmp_path_fa
     assert "Traceback" not in done.stderr
     assert [run.info.status for run in folder.runs()] == ["FAILED"]
     assert not list(folder.path.glob(".submitit/**/*.pkl"))
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A Ray cluster that `ray start` began, as one of several machines is: its owner's home, and its address."""
+    needs("ray")
+    home = tmp_path_factory.mktemp("home")
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    where = ("--head", f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=2", "--include-dashboard=false")
+    environment = clean_environment() | {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
+    ray = subprocess.Popen(
+        [str(Path(sys.executable).with_name("ray")), "start", *where, "--block", f"--temp-dir={home / 'ray'}"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert ray.stdout is not None
+    assert any("Ray runtime started" in line for line in ray.stdout)
+    yield home, f"127.0.0.1:{port}"
+    ray.terminate()
+    ray.communicate(timeout=60)
+
+
+def test_a_cluster_that_stands_already_does_the_same_sweep(
+    folder: Folder, serial: list[object], standing: tuple[Path, str]
+) -> None:
+    home, address = standing
+    done = folder.gdexp(*SWEEP, *DATA, "hydra/launcher=ray", RAY_ADDRESS=address, HOME=str(home))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert records(folder) == serial
+
+
+def test_an_interrupt_ends_what_a_standing_cluster_does(folder: Folder, standing: tuple[Path, str]) -> None:
+    home, address = standing
+    program = folder.start(
+        "-m",
+        "lr=logspace(1e-4,1e-2,12)",
+        "plots=none",
+        *SLOW,
+        "hydra/launcher=ray",
+        after="[1/12]",
+        RAY_ADDRESS=address,
+        HOME=str(home),
+    )
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == 130, errors
+    before = [(run.info.run_id, run.info.status) for run in folder.runs()]
+    assert "RUNNING" not in dict(before).values()
+    time.sleep(3)
+    assert [(run.info.run_id, run.info.status) for run in folder.runs()] == before
+
+
+def test_a_cluster_that_wants_a_token_says_so(folder: Folder, standing: tuple[Path, str]) -> None:
+    _, address = standing
+    done = folder.gdexp(
+        "-m", "lr=0.01,0.02", "hydra/launcher=ray", f"hydra.launcher.address={address}", HOME=str(folder.path)
+    )
+    assert done.returncode == 2
+    said = "wants its token: give it as RAY_AUTH_TOKEN, or in ~/.ray/auth_token"
+    assert done.stderr.endswith(f"gdexp: the Ray cluster {address} {said}\n")
+    assert "Traceback" not in done.stderr
+    assert not list(folder.path.iterdir())
 
 
 def test_two_addresses_of_ray_are_refused(folder: Folder) -> None:
