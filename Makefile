@@ -37,7 +37,7 @@ sweep: install ## train with three learning rates and compare them
 	@echo "Next: 'make ui' opens these runs in the browser; '$(VENV)/bin/python -m gdexp --help' says what else can be swept."
 
 test: lint ## format, lint, strict types, all tests
-	$(VENV)/bin/python -m pytest -rs --numprocesses auto --dist loadfile
+	$(VENV)/bin/python -m pytest -rs --numprocesses auto --dist loadfile --no-loadscope-reorder
 	@echo "All checks passed. Next: 'make sweep', or commit."
 
 lint: install ## format, lint and strict types only

@@ -32,8 +32,12 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     if place == LOCAL:
         # A cluster that is started here then listens on loopback, as it does on other systems by itself.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    elif has_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    else:
+        os.environ.setdefault(
+            "RAY_NUM_REDIS_GET_RETRIES", str(ANSWER_SECONDS)
+        )  # one a second, of a cluster that is there
+        if has_token():
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     if ray.is_initialized():

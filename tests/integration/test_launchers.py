@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -32,7 +33,7 @@ LAUNCHERS = {
     "ray": ("ray", "hydra.launcher.num_cpus=2"),
 }
 OF_THE_MOMENT = ("gdexp.process", "mlflow.parentRunId")
-SLOW = ("data=synthetic", "data.n=20000", "data.d=20", "engine=iterative", "stopping.max_iterations=1000")
+SLOW = ("data=synthetic", "data.n=20000", "data.d=20", "engine=iterative", "stopping.max_iterations=500")
 
 
 def needs(package: str) -> None:
@@ -101,14 +102,14 @@ def test_a_failing_run_is_told_of_and_does_not_stop_the_others(store_that_refuse
     assert done.stderr == f"gdexp: lr=0.02 failed; traceback.txt of run {children[1].info.run_id} tells more\n"
 
 
-def under_way(folder: Folder, *arguments: str, after: str = "[1/12]") -> subprocess.Popen[str]:
+def under_way(folder: Folder, *arguments: str, after: str = "[1/8]", **environment: str) -> subprocess.Popen[str]:
     """A sweep of which one run has ended, or that has printed what it is to be looked at `after`."""
-    return folder.start("-m", "lr=logspace(1e-4,1e-2,12)", "plots=none", *SLOW, *arguments, after=after)
+    return folder.start("-m", "lr=logspace(1e-4,1e-2,8)", "plots=none", *SLOW, *arguments, after=after, **environment)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
 def test_a_worker_that_is_killed_takes_no_more_with_it_than_was_under_way(folder: Folder, name: str) -> None:
-    with under_way(folder, *chosen(name), after="12 runs over lr") as process:
+    with under_way(folder, *chosen(name), after="8 runs over lr") as process:
         running: list[str] = []
         while not running:
             found = [run for run in folder.runs() if "gdexp.job" in run.data.tags and run.info.status == "RUNNING"]
@@ -122,7 +123,7 @@ def test_a_worker_that_is_killed_takes_no_more_with_it_than_was_under_way(folder
     assert parent.info.status == "FAILED"
     assert 1 <= len(killed) <= (2 if name == "joblib" else 1)
     assert all(f"{name}: KILLED: its worker process ended" in output for name in killed)
-    assert sum(run.info.status == "FINISHED" for run in children) == 12 - len(killed)
+    assert sum(run.info.status == "FINISHED" for run in children) == 8 - len(killed)
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
@@ -227,21 +228,27 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, s
     (home / ".ray").mkdir()
     (home / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    where = ("--head", f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=2", "--include-dashboard=false")
-    environment = clean_environment() | {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
-    ray = subprocess.Popen(
-        [str(Path(sys.executable).with_name("ray")), "start", *where, "--block", f"--temp-dir={home / 'ray'}"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert ray.stdout is not None
-    assert any("Ray runtime started" in line for line in ray.stdout)
-    yield home, f"127.0.0.1:{port}"
-    ray.terminate()
-    ray.communicate(timeout=60)
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ("--include-dashboard=false", "--num-cpus=2", "--min-worker-port=0", "--max-worker-port=0")
+    with tempfile.TemporaryDirectory() as short:  # its sockets' paths must be
+        ray = subprocess.Popen(
+            [
+                *(str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--temp-dir={short}"),
+                *(f"--port={address.partition(':')[2]}", "--node-ip-address=127.0.0.1", *options),
+            ],
+            env=clean_environment() | {"HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert ray.stdout is not None
+        said: list[str] = []
+        while not said or "Ray runtime started" not in said[-1]:
+            said.append(ray.stdout.readline())
+            assert said[-1], "".join(said)
+        yield home, address
+        ray.terminate()
+        ray.communicate(timeout=60)
 
 
 def test_a_cluster_that_stands_already_does_the_same_sweep(
@@ -256,16 +263,7 @@ def test_a_cluster_that_stands_already_does_the_same_sweep(
 
 def test_an_interrupt_ends_what_a_standing_cluster_does(folder: Folder, standing: tuple[Path, str]) -> None:
     home, address = standing
-    program = folder.start(
-        "-m",
-        "lr=logspace(1e-4,1e-2,12)",
-        "plots=none",
-        *SLOW,
-        "hydra/launcher=ray",
-        after="[1/12]",
-        RAY_ADDRESS=address,
-        HOME=str(home),
-    )
+    program = under_way(folder, "hydra/launcher=ray", RAY_ADDRESS=address, HOME=str(home))
     program.send_signal(signal.SIGINT)
     _, errors = program.communicate(timeout=60)
     assert program.returncode == 130, errors
@@ -278,7 +276,9 @@ def test_an_interrupt_ends_what_a_standing_cluster_does(folder: Folder, standing
 def test_a_cluster_that_wants_a_token_says_so(folder: Folder, standing: tuple[Path, str]) -> None:
     _, address = standing
     done = folder.gdexp(
-        "-m", "lr=0.01,0.02", "hydra/launcher=ray", f"hydra.launcher.address={address}", HOME=str(folder.path)
+        *("-m", "lr=0.01,0.02", "hydra/launcher=ray", f"hydra.launcher.address={address}"),
+        HOME=str(folder.path),
+        RAY_NUM_REDIS_GET_RETRIES="1",
     )
     assert done.returncode == 2
     said = "wants its token: give it as RAY_AUTH_TOKEN, or in ~/.ray/auth_token"
