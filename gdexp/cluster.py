@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from gdexp.core.errors import GdexpError
@@ -33,11 +32,8 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
         # A cluster that is started here then listens on loopback, as it does on other systems by itself.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     else:
-        os.environ.setdefault(
-            "RAY_NUM_REDIS_GET_RETRIES", str(ANSWER_SECONDS)
-        )  # one a second, of a cluster that is there
-        if has_token():
-            os.environ.setdefault("RAY_AUTH_MODE", "token")
+        # Tries, a second apart, of a cluster of which `reach` knows that it is there.
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", str(ANSWER_SECONDS))
     import ray
 
     if ray.is_initialized():
@@ -52,29 +48,26 @@ def connect(address: str | None = None, num_cpus: int | None = None) -> None:
     except Exception as error:
         where = "a Ray cluster of this machine" if place == LOCAL else f"the Ray cluster {place}"
         if "InvalidAuthToken" in str(error.__cause__):
-            raise GdexpError(f"{where} wants its token: give it as RAY_AUTH_TOKEN, or in ~/.ray/auth_token") from error
+            token = "RAY_AUTH_MODE=token sends it that of RAY_AUTH_TOKEN, or else of ~/.ray/auth_token"
+            raise GdexpError(f"{where} wants its token: {token}") from error
         reason = str(error).strip().partition("\n")[0]
         raise GdexpError(f"{where} does not answer ({reason}); see hydra.launcher.address and RAY_ADDRESS") from error
     finally:
         signal.signal(signal.SIGTERM, heard)  # Ray takes it for itself
 
 
-def has_token() -> bool:
-    """Tell whether there is a token where Ray looks for that of a cluster."""
-    given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return given or (Path.home() / ".ray" / "auth_token").is_file()
-
-
 def leave() -> None:
     """Leave the cluster, whose workers end what they do for this process; one that was started here ends."""
     import ray
-    from psutil import NoSuchProcess, Process, wait_procs  # which Ray brings with it
 
-    workers: list[Process] = []
-    for child in Process().children():
-        with contextlib.suppress(NoSuchProcess):
-            workers += child.children() if child.name() == "raylet" else []
+    # Ray brings this with it, where only it looks.
+    from psutil import NoSuchProcess, Process, wait_procs
+
     node: Any = ray._private.worker._global_node
+    workers: list[Process] = []
+    for raylet in node.all_processes.get("raylet", []):
+        with contextlib.suppress(NoSuchProcess):
+            workers += Process(raylet.process.pid).children()
     # What would start more machines takes a second to end when it is told to.
     with contextlib.suppress(AttributeError):
         node.kill_monitor(check_alive=False)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from omegaconf import DictConfig
 
 from gdexp import cluster
+from gdexp.command import heed_interrupt
 from gdexp.core import GdexpError
 from gdexp.sweep.jobs import CheckedJob
 from gdexp.sweep.outcome import Outcome, failure
 from gdexp.sweep.workers import Task, WorkersLauncher
 
 LOOK_SECONDS = 0.1
-"""How often an interrupt is looked for."""
+"""How often it is looked for interrupts and for runs that have ended."""
 
 
 class RayLauncher(WorkersLauncher):
@@ -46,18 +48,22 @@ class RayLauncher(WorkersLauncher):
 
         # A run that died is not begun again behind the user's back.
         remote = ray.remote(Task.__call__).options(max_retries=0)
-        places = {remote.remote(task): place for place, task in tasks.items()}
+        places: dict[Any, int] = {}
         try:
+            for place, task in tasks.items():
+                places[remote.remote(task)] = place
             while places:
+                heed_interrupt()
                 # Ray itself looks for an interrupt once in a second.
-                for done in ray.wait(list(places), timeout=LOOK_SECONDS)[0]:
+                ended, _ = ray.wait(list(places), num_returns=len(places), timeout=LOOK_SECONDS)
+                for reference in ended:
                     try:
-                        outcome = ray.get(done)
+                        outcome = ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
                         outcome = failure(error.cause)
                     except ray.exceptions.RayError:
                         outcome = None
-                    yield places.pop(done), outcome
+                    yield places.pop(reference), outcome
         finally:
             # Not ray.cancel: of a task that is just ending it makes Ray end this whole process.
             cluster.leave()

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,6 +137,7 @@ def test_an_interrupt_ends_the_workers_and_what_they_record(folder: Folder, name
     assert parent.info.status == "KILLED"
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
     assert any(run.info.status == "FINISHED" for run in children)
+    assert max(run.info.end_time for run in children) <= parent.info.end_time
     if name == "slurm":
         assert not list(folder.path.glob(".submitit/**/*.pkl"))
 
@@ -241,21 +242,28 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, s
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert ray.stdout is not None
-        said: list[str] = []
-        while not said or "Ray runtime started" not in said[-1]:
-            said.append(ray.stdout.readline())
-            assert said[-1], "".join(said)
-        yield home, address
-        ray.terminate()
-        ray.communicate(timeout=60)
+        limit = threading.Timer(60, ray.kill)
+        limit.start()
+        try:
+            assert ray.stdout is not None
+            said: list[str] = []
+            while not said or "Ray runtime started" not in said[-1]:
+                said.append(ray.stdout.readline())
+                assert said[-1], "".join(said)
+            limit.cancel()
+            yield home, address
+        finally:
+            limit.cancel()
+            ray.terminate()
+            ray.communicate(timeout=60)
 
 
 def test_a_cluster_that_stands_already_does_the_same_sweep(
     folder: Folder, serial: list[object], standing: tuple[Path, str]
 ) -> None:
     home, address = standing
-    done = folder.gdexp(*SWEEP, *DATA, "hydra/launcher=ray", RAY_ADDRESS=address, HOME=str(home))
+    with_token = {"HOME": str(home), "RAY_AUTH_MODE": "token"}
+    done = folder.gdexp(*SWEEP, *DATA, "hydra/launcher=ray", RAY_ADDRESS=address, **with_token)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert records(folder) == serial
@@ -263,25 +271,24 @@ def test_a_cluster_that_stands_already_does_the_same_sweep(
 
 def test_an_interrupt_ends_what_a_standing_cluster_does(folder: Folder, standing: tuple[Path, str]) -> None:
     home, address = standing
-    program = under_way(folder, "hydra/launcher=ray", RAY_ADDRESS=address, HOME=str(home))
-    program.send_signal(signal.SIGINT)
-    _, errors = program.communicate(timeout=60)
-    assert program.returncode == 130, errors
-    before = [(run.info.run_id, run.info.status) for run in folder.runs()]
-    assert "RUNNING" not in dict(before).values()
-    time.sleep(3)
-    assert [(run.info.run_id, run.info.status) for run in folder.runs()] == before
+    launcher = ("hydra/launcher=ray", f"hydra.launcher.address={address}")
+    with under_way(folder, *launcher, HOME=str(home), RAY_AUTH_MODE="token") as process:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    parent, children = folder.parent_and_children()
+    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+    assert max(run.info.end_time for run in children) <= parent.info.end_time
 
 
-def test_a_cluster_that_wants_a_token_says_so(folder: Folder, standing: tuple[Path, str]) -> None:
+@pytest.mark.parametrize("by_key", [True, False])
+def test_a_cluster_that_wants_a_token_says_so(folder: Folder, standing: tuple[Path, str], by_key: bool) -> None:
     _, address = standing
-    done = folder.gdexp(
-        *("-m", "lr=0.01,0.02", "hydra/launcher=ray", f"hydra.launcher.address={address}"),
-        HOME=str(folder.path),
-        RAY_NUM_REDIS_GET_RETRIES="1",
-    )
+    named = ([f"hydra.launcher.address={address}"], {}) if by_key else ([], {"RAY_ADDRESS": address})
+    sweep = ("-m", "lr=0.01,0.02", "hydra/launcher=ray", *named[0])
+    done = folder.gdexp(*sweep, HOME=str(folder.path), RAY_NUM_REDIS_GET_RETRIES="1", **named[1])
     assert done.returncode == 2
-    said = "wants its token: give it as RAY_AUTH_TOKEN, or in ~/.ray/auth_token"
+    said = "wants its token: RAY_AUTH_MODE=token sends it that of RAY_AUTH_TOKEN, or else of ~/.ray/auth_token"
     assert done.stderr.endswith(f"gdexp: the Ray cluster {address} {said}\n")
     assert "Traceback" not in done.stderr
     assert not list(folder.path.iterdir())
