@@ -139,7 +139,8 @@ def test_an_interrupt_ends_the_workers_and_what_they_record(folder: Folder, name
     assert any(run.info.status == "FINISHED" for run in children)
     assert max(run.info.end_time for run in children) <= parent.info.end_time
     if name == "slurm":
-        assert not list(folder.path.glob(".submitit/**/*.pkl"))
+        # A job that was only just starting may still write that it has not found its task.
+        assert not list(folder.path.glob(".submitit/**/*_submitted.pkl"))
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)
