@@ -18,6 +18,9 @@ Role = Literal["gdexp", "peer", "limit", "reference"]
 
 LONG_SECONDS = 60
 """A repetition that takes longer is the only one."""
+REST_SECONDS = 0.15
+"""How long nobody works before a repetition: for a tenth of a second threads of BLAS wait for more work, and take a
+core from whoever comes next."""
 
 # A process inherits the peak memory of the one that starts it, so a small one stands between the benchmark and a child.
 LAUNCHER = """
@@ -94,6 +97,7 @@ def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, 
             if one.name in missing or (turn and longest[one.name] > LONG_SECONDS):
                 continue
             gc.collect()
+            rest()
             started = time.perf_counter()
             try:
                 result = one.work()
@@ -119,6 +123,13 @@ def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, 
         )
         for one in contenders
     }
+
+
+def rest() -> None:
+    """Let REST_SECONDS pass, awake: a processor that has slept begins slowly."""
+    end = time.perf_counter() + REST_SECONDS
+    while time.perf_counter() < end:
+        pass
 
 
 def child(arguments: Sequence[str | Path], folder: Path) -> Measured:

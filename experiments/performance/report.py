@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.performance.machine import described
-from experiments.performance.measure import LONG_SECONDS, Sample
+from experiments.performance.measure import LONG_SECONDS, REST_SECONDS, Sample
 from experiments.performance.results import TOLERANCE, Aim, Case, Profile, Settings
 
 METHOD = f"""\
 - All contenders of a row do the same work and take turns in one run of the program (A B C A B C ...); the table shows
   medians, with the quartiles in brackets. "1x" after it means that there was one repetition: whoever needs more than
   {LONG_SECONDS} seconds for one gets no second.
+- Before each turn {REST_SECONDS} seconds pass, so that the threads of whoever came before have come to rest.
 - The ratio after a peer is its time divided by gdexp's: above 1, gdexp is faster. The ratio after a limit is gdexp's
   time divided by the limit's: 1 is the best that there is.
 - Whether an aim was met is computed from the medians.
