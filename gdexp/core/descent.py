@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdexp.core.checks import choice, number
-from gdexp.core.engines import ENGINES, Block
+from gdexp.core.engines import ENGINES
 from gdexp.core.errors import DataError, ParameterError
 from gdexp.core.factor import Array
+from gdexp.core.history import Block, History
 from gdexp.core.problem import LeastSquares
 from gdexp.core.stopping import BLOW_UP, Stopping, StopReason
 
@@ -17,10 +18,6 @@ TARGET_GAP = 1e-6
 """`steps_to_gap` counts the steps until the gap is this fraction of the initial one."""
 TARGETS = (1e-2, 1e-4, TARGET_GAP)
 """Fractions of the initial gap whose first step is the time to target."""
-
-
-FIRST_ROOM = 2**23
-"""Numbers that the parameters of a descent may take before more room is made for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,55 +70,44 @@ def descend(
     """
     lr, start = number("lr", lr, above=0), check_start(problem, start)
     stopping = stopping or Stopping()
-    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, stopping.max_iterations)
     record = Record(problem, start, stopping)
+    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, record.history)
     while record.reason is None:
         record.take(next(blocks))
     return record.trajectory()
 
 
 class Record:
-    """What is kept of a descent: its steps up to the first where a rule holds, and the `reason` once one does."""
+    """A descent as it is made: its `history`, and the `reason` for its end once a rule holds."""
 
     def __init__(self, problem: LeastSquares, start: Array, stopping: Stopping) -> None:
+        self.history = History(problem.p, stopping.max_iterations)
         self.reason: StopReason | None = None
         self._stopping = stopping
         with np.errstate(over="ignore"):
             self._divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
-        self._steps = 0
-        # Memory that is not written to is none: most descents never need more than this.
-        room = int(min(stopping.max_iterations + 1, max(FIRST_ROOM // problem.p, 1)))
-        self._kept = [np.empty((room, *shape)) for shape in ((), (), (), (problem.p,))]
+        # With a gap up to this, no parameter is further than 1e150 from the minimum.
+        self._harmless = float(problem.spectrum.eigenvalues[-1]) / 2 * 1e300
+        self._length = 0
 
     def take(self, block: Block) -> None:
-        """Keep what comes before the end of the descent."""
-        earlier = self._kept[0][max(self._steps - self._stopping.patience, 0) : self._steps]
-        length, self.reason = first_stop(block, self._stopping, earlier, self._divergence)
-        end = self._steps + length
-        for index, values in enumerate((block.mse, block.gap, block.gradient_norm, block.parameters)):
-            kept = self._kept[index]
-            if end > len(kept):
-                kept = self._kept[index] = np.concatenate([kept, np.empty((end, *kept.shape[1:]))])
-            kept[self._steps : end] = values[:length]
-        self._steps = end
+        """Keep what comes before the end of the descent in the next block of its history."""
+        earlier = self.history.losses(self._length - self._stopping.patience, self._length)
+        length, self.reason = first_stop(block, self._stopping, earlier, self._divergence, self._harmless)
+        self._length += length
 
     def trajectory(self) -> Trajectory:
         """Return the descent, which has ended."""
         assert self.reason is not None
-        for kept in self._kept:
-            kept.resize((self._steps, *kept.shape[1:]), refcheck=False)  # in place, as nobody else has seen them
-        mse, gap, gradient_norm, parameters = self._kept
+        mse, gap, gradient_norm, parameters = self.history.cut(self._length)
         return Trajectory(mse, gap, gradient_norm, parameters, self.reason)
 
 
-def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason | None]:
+def first_stop(
+    block: Block, stopping: Stopping, earlier: Array, divergence: float, harmless: float
+) -> tuple[int, StopReason | None]:
     """Return how many steps of `block` are kept, and why descent stops after them: None where it goes on."""
-    finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = block.parameters.sum()
-    if not np.isfinite(total):  # asked of all at once, for row by row takes long
-        finite &= np.isfinite(block.parameters).all(axis=1)
-    usable = len(finite) if finite.all() else int(np.argmin(finite))
+    usable = finite_steps(block, harmless)
     stops = [
         (int(np.argmax(marks)) + 1, reason)
         for reason, marks in stopping.marks(block, earlier, divergence).items()
@@ -129,7 +115,18 @@ def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: flo
     ]
     if stops:
         return min(stops, key=lambda stop: stop[0])  # of several at one step the first, as marks are in order
-    return usable, None if usable == len(finite) else StopReason.DIVERGED
+    return usable, None if usable == len(block.steps) else StopReason.DIVERGED
+
+
+def finite_steps(block: Block, harmless: float) -> int:
+    """Return how many steps of `block` come before the first with a number that is not finite.
+
+    The parameters are looked at only where the gap exceeds `harmless`, as there are many of them.
+    """
+    finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm)
+    if not block.gap.max() <= harmless:
+        finite &= np.isfinite(block.parameters).all(axis=1)
+    return len(finite) if finite.all() else int(np.argmin(finite))
 
 
 def check_start(problem: LeastSquares, start: Array) -> Array:

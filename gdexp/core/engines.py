@@ -2,64 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import count
-from math import inf
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array
+from gdexp.core.history import Block, History, Marks, Steps
 from gdexp.core.problem import LeastSquares
 
-Steps: TypeAlias = NDArray[np.signedinteger[Any]]
-
-FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**17
+FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**19
 """Steps in the spectral engine's first block, and about how many parameters a block may hold."""
 LONGEST_STRIDE, STRIDE_NUMBERS = 64, 2**15
 """Most steps whose powers are computed one by one, and how many numbers their parameters may take for all modes."""
 GROUP = 16
 """Strides in one call of BLAS. Every call has the same shape: BLAS rounds the rows of a matrix in ways that depend on
 how many there are."""
+STILL, UNHEARD = 2.0**-60, 2.0**-35
+"""What is left of a mode when it moves no parameter any more, and when another's part in a norm drowns it."""
 ITERATIVE_BLOCK = 16
 """Steps that the iterative engine computes at a time: few, because those past the stop are wasted."""
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Consecutive steps: `steps`, `mse`, `gap` and `gradient_norm` of shape (b,), `parameters` of shape (b, p).
-
-    A block of many runs has them all, but for `steps`, with the runs as a first axis.
-    """
-
-    steps: Steps
-    mse: Array
-    gap: Array
-    gradient_norm: Array
-    parameters: Array
-
-    def cut(self, length: int) -> Block:
-        """Return the first `length` steps."""
-        kept = slice(length)
-        return Block(self.steps[kept], self.mse[kept], self.gap[kept], self.gradient_norm[kept], self.parameters[kept])
-
-    def run(self, index: int) -> Block:
-        """Return the block of one run out of many."""
-        parts = (self.mse, self.gap, self.gradient_norm, self.parameters)
-        return Block(self.steps, *(part[index] for part in parts))
-
-
-def iterative(problem: LeastSquares, lr: float, start: Array, horizon: float = inf) -> Iterator[Block]:  # noqa: ARG001
+def iterative(problem: LeastSquares, lr: float, start: Array, history: History) -> Iterator[Block]:
     """Yield the literal loop: theta <- theta - lr * (2/n) A^T (A theta - y), over all rows at every step."""
     if problem.rows is None:
         raise DataError(
             "the iterative engine reads the rows at every step, and these came from an iterator: pass a list"
         )
     theta = start
-    for first in count(0, ITERATIVE_BLOCK):
+    for _ in range(0, history.horizon + 1, ITERATIVE_BLOCK):
+        # Always a whole block: BLAS rounds the rows of a matrix in ways that depend on how many there are.
         mse = np.empty(ITERATIVE_BLOCK)
         parameters, gradients = np.empty((2, ITERATIVE_BLOCK, problem.p))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -68,7 +41,11 @@ def iterative(problem: LeastSquares, lr: float, start: Array, horizon: float = i
                 mse[step], gradients[step] = loss_and_gradient(problem, theta)
                 theta = theta - lr * gradients[step]
             gap, gradient_norm = problem.gap(parameters), np.hypot.reduce(gradients, axis=1)
-        yield Block(np.arange(first, first + ITERATIVE_BLOCK), mse, gap, gradient_norm, parameters)
+        block = history.block(ITERATIVE_BLOCK)
+        size = len(block.steps)
+        block.mse[:], block.gap[:], block.gradient_norm[:] = mse[:size], gap[:size], gradient_norm[:size]
+        block.parameters[:] = parameters[:size]
+        yield block
 
 
 def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array]:
@@ -84,17 +61,19 @@ def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array
     return loss, 2 * gradient
 
 
-def spectral(problem: LeastSquares, lr: float, start: Array, horizon: float = inf) -> Iterator[Block]:
+def spectral(problem: LeastSquares, lr: float, start: Array, history: History) -> Iterator[Block]:
     """Yield the same steps from the spectrum: mode i shrinks by 1 - lr * lambda_i at every step.
 
     The cost of a step does not depend on the number of rows (Goh, "Why Momentum Really Works", Distill 2017,
-    shows descent in the eigenbasis of the Hessian). Few steps are computed beyond `horizon`.
+    shows descent in the eigenbasis of the Hessian). Few steps are computed beyond the horizon.
     """
-    return (block.run(0) for block in stacked(problem, np.array([lr]), start[None], horizon))
+    return (block for (block,) in stacked(problem, np.array([lr]), start[None], [history]))
 
 
-def stacked(problem: LeastSquares, lrs: Array, starts: Array, horizon: float) -> Iterator[Block]:
-    """Yield what `spectral` does for many runs at once: `lrs` (r,), `starts` (r, p), blocks of runs by steps.
+def stacked(
+    problem: LeastSquares, lrs: Array, starts: Array, histories: Sequence[History]
+) -> Iterator[Sequence[Block]]:
+    """Yield what `spectral` does for many runs at once, a block for each: `lrs` (r,), `starts` (r, p).
 
     A step is counted as a whole number of strides and a rest: a mode's power is the product of a far and a near one,
     so that sums over the modes are products of two small matrices.
@@ -103,62 +82,97 @@ def stacked(problem: LeastSquares, lrs: Array, starts: Array, horizon: float) ->
     amplitudes = np.stack([problem.amplitudes(start) for start in starts])
     eigenvalues = problem.spectrum.eigenvalues
     roots = np.sqrt(eigenvalues / 2)
-    # Of each mode: its part of the gradient at the start, and what it takes off the parameters in the end.
-    slopes = 2 * roots * amplitudes
-    directions = (amplitudes / roots)[..., None] * problem.spectrum.right.T
+    # Of each mode: its part of the loss and of the gradient at the start, and what it adds to the parameters at last.
+    parts = np.stack([amplitudes, 2 * roots * amplitudes], axis=1)
+    directions = -(amplitudes / roots)[..., None] * problem.spectrum.right.T
     stride = min(max(STRIDE_NUMBERS // problem.p**2, 1), LONGEST_STRIDE)
+    rows = np.empty((len(starts), 1 + 2 * len(eigenvalues), stride, problem.p))
     with np.errstate(over="ignore", invalid="ignore"):
         # Modes that start at their minimum stay there, also where the others overflow: no 0 * inf.
         rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
         near = shrinkage(rates, np.arange(stride))
-        near_moves = progress(rates, np.arange(stride), near)[..., None] * directions[..., None, :]
-        near_moves = near_moves.reshape(*rates.shape, stride * problem.p)
+        within = progress(rates, np.arange(stride), near)
+        # Of the parameters in a stride: where they begin, what the modes did before it, and what they do within it.
+        rows[:, 1 : 1 + len(eigenvalues)] = directions[:, :, None]
+        np.multiply(within[..., None], directions[:, :, None], out=rows[:, 1 + len(eigenvalues) :])
 
-    def block(steps: range) -> Block:
+    def factors(steps: range) -> tuple[Array, Array, Array]:
+        """Return the norms of `steps`, and the two matrices whose product their parameters are."""
         strides = np.arange(steps.start, steps.stop, stride)
         with np.errstate(over="ignore", invalid="ignore"):
             far = shrinkage(rates, strides)
-            gap = np.square(norms(far * amplitudes[..., None], near))
-            gradient_norm = norms(far * slopes[..., None], near)
-            anchors = starts[:, None] - products(progress(rates, strides, far), directions)
-            # What is nearly subnormal changes no parameter, and processors are slow at it.
-            moves = products(np.where(np.abs(far) < 1e-290, 0, far), near_moves)
-            moves = moves.reshape(len(starts), len(strides), stride, problem.p)
-            parameters = np.subtract(anchors[:, :, None], moves, out=moves).reshape(len(starts), len(steps), problem.p)
-        return Block(np.arange(steps.start, steps.stop), problem.minimum_mse + gap, gap, gradient_norm, parameters)
+            left = np.abs(far[..., 0])
+            heard, moving = audible(left, np.abs(parts)), (left >= STILL).any(axis=0)
+            lengths = norms(far[:, None, heard] * parts[:, :, heard, None], near[:, None, heard])
+            far = far[:, moving]
+            done = progress(rates[:, moving], strides, far)
+            begun = np.ones((len(starts), 1, len(strides)))
+            weights = np.concatenate([begun, done, np.where(np.abs(far) < STILL, 0, far)], axis=1)
+            near_rows = rows if moving.all() else rows[:, np.concatenate([[True], moving, moving])]
+            near_rows[:, 0] = (starts + directions[:, ~moving].sum(axis=1))[:, None]
+        return lengths, weights, near_rows.reshape(*near_rows.shape[:2], -1)
 
-    yield from map(block, spans(GROUP * stride, BLOCK_NUMBERS // starts.size, horizon))
+    whole = spans(GROUP * stride, BLOCK_NUMBERS // starts.size, histories[0].horizon)
+    for lengths, weights, near_rows in map(factors, whole):
+        blocks = [history.block(lengths.shape[-1]) for history in histories]
+        with np.errstate(over="ignore", invalid="ignore"):
+            for run, block in enumerate(blocks):
+                size = len(block.steps)
+                np.square(lengths[run, 0, :size], out=block.gap)
+                np.add(problem.minimum_mse, block.gap, out=block.mse)
+                block.gradient_norm[:] = lengths[run, 1, :size]
+                if size == lengths.shape[-1]:
+                    products(weights[run], near_rows[run], block.parameters)
+                else:
+                    block.parameters[:] = products(weights[run], near_rows[run]).reshape(-1, problem.p)[:size]
+        yield blocks
+
+
+def audible(left: Array, parts: Array) -> Marks:
+    """Mark the modes, (m,), that a sum of squares over modes can tell, when `left` (r, m) of `parts` (r, 2, m) is left.
+
+    A mode that shrinks faster than another, and is less than its 2^-35th part already, will never be told. Nothing in
+    the arguments is negative.
+    """
+    slowest = np.argmax(np.where(parts[:, 0] == 0, 0, left), axis=1)
+    parts = left[:, None] * parts
+    told = (parts >= UNHEARD * parts[np.arange(len(left)), :, slowest, None]) | (left == 1)[:, None]
+    heard: Marks = told.reshape(-1, told.shape[-1]).any(axis=0)
+    return heard
 
 
 def spans(unit: int, longest: int, horizon: float) -> Iterator[range]:
     """Yield consecutive steps from 0 to `horizon` at least, in whole units, more and more of them up to `longest`."""
     first, size = 0, FIRST_BLOCK
     while first <= horizon:
-        size = max(int(min(size, longest, horizon - first + unit)) // unit, 1) * unit
+        size = -(-int(min(size, longest, horizon - first + 1)) // unit) * unit
         yield range(first, first + size)
         first, size = first + size, 2 * size
 
 
-def products(far: Array, near: Array) -> Array:
-    """Return the sums over modes of all products, (r, m, f) and (r, m, c) -> (r, f, c), f in whole groups."""
-    runs, modes, strides = far.shape
-    groups = far.swapaxes(1, 2).reshape(runs, strides // GROUP, GROUP, modes)
-    sums: Array = np.matmul(groups, near[:, None]).reshape(runs, strides, -1)
-    return sums
+def products(far: Array, near: Array, out: Array | None = None) -> Array:
+    """Return the sums over modes of all products, (..., m, f) and (..., m, c) -> (..., f, c), f in whole groups."""
+    *runs, modes, strides = far.shape
+    groups = far.swapaxes(-1, -2).reshape(*runs, strides // GROUP, GROUP, modes)
+    room = None if out is None else out.reshape(*groups.shape[:-1], -1)
+    sums: Array = np.matmul(groups, near[..., None, :, :], out=room)
+    return sums.reshape(*runs, strides, -1)
 
 
 def norms(far: Array, near: Array) -> Array:
-    """Return the Euclidean norm over modes of all products, (r, m, f) and (r, m, s) -> (r, f s), also where its square
-    is out of range."""
-    exponents = np.frexp(np.abs(far).max(axis=1))[1] - 1
-    squares = products(np.square(np.ldexp(far, -exponents[:, None])), np.square(near))
-    lengths: Array = np.sqrt(squares) * np.ldexp(1.0, exponents)[..., None]
-    alive = np.any(far, axis=1, keepdims=True).swapaxes(1, 2)
-    extreme = ~((squares > 1e-280) & (squares < 1e280)) & alive
-    if extreme.any():
-        run, i, j = np.nonzero(extreme)
-        lengths[extreme] = np.hypot.reduce(far[run, :, i] * near[run, :, j], axis=-1)
-    return lengths.reshape(len(far), -1)
+    """Return the Euclidean norm over modes of all products, (..., m, f) and (..., m, s) -> (..., f s), also where its
+    square is out of range."""
+    exponents = np.frexp(np.abs(far).max(axis=-2))[1] - 1
+    squares = products(np.square(np.ldexp(far, -exponents[..., None, :])), np.square(near))
+    in_range = squares.min() > 1e-280 and squares.max() < 1e280
+    extreme = None if in_range else ~((squares > 1e-280) & (squares < 1e280)) & np.any(far, axis=-2)[..., None]
+    lengths: Array = np.multiply(np.sqrt(squares, out=squares), np.ldexp(1.0, exponents)[..., None], out=squares)
+    if extreme is not None:
+        *runs, i, j = np.nonzero(extreme)
+        near = np.broadcast_to(near, (*far.shape[:-1], near.shape[-1]))
+        terms = far.swapaxes(-1, -2)[(*runs, i)] * near.swapaxes(-1, -2)[(*runs, j)]
+        lengths[extreme] = np.hypot.reduce(terms, axis=-1)
+    return lengths.reshape(*far.shape[:-2], -1)
 
 
 def shrinkage(rates: Array, steps: Steps) -> Array:
@@ -180,7 +194,7 @@ def progress(rates: Array, steps: Steps, factors: Array) -> Array:
     return done
 
 
-ENGINES: dict[str, Callable[[LeastSquares, float, Array, float], Iterator[Block]]] = {
+ENGINES: dict[str, Callable[[LeastSquares, float, Array, History], Iterator[Block]]] = {
     "spectral": spectral,
     "iterative": iterative,
 }

@@ -8,11 +8,14 @@ import numpy as np
 
 from gdexp.core.checks import number
 from gdexp.core.descent import Record, Trajectory, check_start
-from gdexp.core.engines import BLOCK_NUMBERS, FIRST_BLOCK, stacked
+from gdexp.core.engines import FIRST_BLOCK, stacked
 from gdexp.core.errors import ParameterError
 from gdexp.core.factor import Array
 from gdexp.core.problem import LeastSquares
 from gdexp.core.stopping import Stopping
+
+STACK_NUMBERS = 2**17
+"""About how many parameters the first blocks of runs that are computed together may hold: they fit a fast cache."""
 
 
 def descend_all(
@@ -31,14 +34,15 @@ def descend_all(
 
 
 def _descents(problem: LeastSquares, lrs: Array, starts: list[Array], stopping: Stopping) -> Iterator[Trajectory]:
-    together = max(1, BLOCK_NUMBERS // (FIRST_BLOCK * problem.p))
+    # Only a first block is computed for several: where the next begins, and how it is rounded, must not depend on them.
+    several = stopping.max_iterations < FIRST_BLOCK
+    together = max(1, STACK_NUMBERS // (FIRST_BLOCK * problem.p)) if several else 1
     for first in range(0, len(lrs), together):
         runs = slice(first, first + together)
         records = [Record(problem, start, stopping) for start in starts[runs]]
-        blocks = stacked(problem, lrs[runs], np.stack(starts[runs]), stopping.max_iterations)
+        stacks = stacked(problem, lrs[runs], np.stack(starts[runs]), [record.history for record in records])
         while any(record.reason is None for record in records):
-            block = next(blocks)
-            for index, record in enumerate(records):
+            for record, block in zip(records, next(stacks), strict=True):
                 if record.reason is None:
-                    record.take(block.run(index))
+                    record.take(block)
         yield from (record.trajectory() for record in records)

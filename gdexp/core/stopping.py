@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gdexp.core.checks import optional_number, whole_number
-from gdexp.core.engines import Block
 from gdexp.core.factor import Array
-
-Marks: TypeAlias = NDArray[np.bool_]
+from gdexp.core.history import Block, Marks
 
 BLOW_UP = 1e6
 """A loss this many times the larger of the initial loss and mean(y^2) has diverged."""
@@ -76,7 +72,7 @@ class Stopping:
 
 def diverges(mse: Array, limit: float) -> Marks:
     """Mark the losses that are not finite or above `limit`."""
-    return ~((mse <= limit) & np.isfinite(mse))
+    return ~(mse <= min(limit, np.finfo(np.float64).max))
 
 
 def falls_to(values: Array, limit: float) -> Marks:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gdexp.core import Stopping
-from gdexp.core.engines import Block
 from gdexp.core.factor import Array
+from gdexp.core.history import Block
 from gdexp.core.stopping import StopReason
 from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from gdexp.core import LeastSquares, ParameterError, Stopping, StopReason, Trajectory, descend
-from gdexp.core.engines import ENGINES, Block
+from gdexp.core.engines import ENGINES
 from gdexp.core.factor import Array
+from gdexp.core.history import Block, History
 from gdexp.core.stopping import diverges, falls_to, settles
 
 LIMIT = 1e6
@@ -25,12 +26,15 @@ unit_problem = LeastSquares.from_arrays(np.empty((1, 0)), [1.0])
 def recorded(mse: Array, norms: Array, parameters: Array, sizes: Sequence[int]) -> Callable[..., Iterator[Block]]:
     """Return an engine that yields the given steps in blocks of the given sizes, then one block of the rest."""
 
-    def engine(problem: LeastSquares, lr: float, start: Array, horizon: float) -> Iterator[Block]:  # noqa: ARG001
-        steps = np.arange(len(mse))
+    def engine(problem: LeastSquares, lr: float, start: Array, history: History) -> Iterator[Block]:  # noqa: ARG001
         edges = [0, *(edge for edge in np.cumsum(sizes) if edge < len(mse)), len(mse)]
         for first, last in pairwise(edges):
-            part = slice(first, last)
-            yield Block(steps[part], mse[part], np.zeros(last - first), norms[part], parameters[part, None])
+            block = history.block(last - first)
+            part = slice(first, first + len(block.steps))
+            block.mse[:], block.gradient_norm[:], block.parameters[:, 0] = mse[part], norms[part], parameters[part]
+            # With parameters that these losses do not have, no gap says anything of them.
+            block.gap[:] = np.inf
+            yield block
 
     return engine
 

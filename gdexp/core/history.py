@@ -1,0 +1,61 @@
+"""The steps of a descent, in memory that an engine fills block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdexp.core.factor import Array
+
+Steps: TypeAlias = NDArray[np.signedinteger[Any]]
+Marks: TypeAlias = NDArray[np.bool_]
+
+FIRST_ROOM = 2**23
+"""Numbers that the parameters of a descent may take before more room is made for them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Consecutive steps: `steps`, `mse`, `gap` and `gradient_norm` of shape (b,), `parameters` of shape (b, p)."""
+
+    steps: Steps
+    mse: Array
+    gap: Array
+    gradient_norm: Array
+    parameters: Array
+
+
+class History:
+    """The steps of a descent from step 0 to `horizon`, or to where it ends before, with `p` parameters each."""
+
+    def __init__(self, p: int, horizon: int) -> None:
+        self.horizon = horizon
+        self._steps = 0
+        # Memory that is not written to is none: most descents never need more than this.
+        room = min(horizon + 1, max(FIRST_ROOM // p, 1))
+        self._arrays = [np.empty((room, *shape)) for shape in ((), (), (), (p,))]
+
+    def block(self, size: int) -> Block:
+        """Return the next `size` steps, or those to the horizon where they are fewer, for an engine to fill in."""
+        first, end = self._steps, min(self._steps + size, self.horizon + 1)
+        if end > len(self._arrays[0]):
+            self._arrays = [np.concatenate([kept, np.empty((end, *kept.shape[1:]))]) for kept in self._arrays]
+        self._steps = end
+        mse, gap, gradient_norm, parameters = (kept[first:end] for kept in self._arrays)
+        return Block(np.arange(first, end), mse, gap, gradient_norm, parameters)
+
+    def losses(self, first: int, end: int) -> Array:
+        """Return the losses of steps `first` to `end`, that one not among them."""
+        return self._arrays[0][max(first, 0) : end]
+
+    def cut(self, length: int) -> list[Array]:
+        """Return mse, gap, gradient norm and parameters of the first `length` steps, and give back all other memory.
+
+        No block may be looked at any more.
+        """
+        for kept in self._arrays:
+            kept.resize((length, *kept.shape[1:]), refcheck=False)
+        return self._arrays

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from gdexp.core.history import FIRST_ROOM, History
+
+
+def filled(history: History, sizes: list[int]) -> list[int]:
+    """Write each step's number into all its places, and return how many steps each block had."""
+    got = []
+    for size in sizes:
+        block = history.block(size)
+        block.mse[:] = block.gap[:] = block.gradient_norm[:] = block.steps
+        block.parameters[:] = block.steps[:, None]
+        got.append(len(block.steps))
+    return got
+
+
+def test_blocks_follow_each_other_up_to_the_horizon() -> None:
+    history = History(2, 9)
+    assert filled(history, [4, 4, 4, 4]) == [4, 4, 2, 0]
+    assert_array_equal(history.losses(-3, 2), [0, 1])
+    assert_array_equal(history.losses(3, 6), [3, 4, 5])
+    for values in history.cut(7):
+        assert_array_equal(values.reshape(7, -1)[:, 0], np.arange(7))
+        assert values.base is None
+
+
+@pytest.mark.parametrize("sizes", [[3] * 5, [1, 2, 4, 8], [15]])
+def test_room_is_made_where_a_descent_turns_out_long(sizes: list[int]) -> None:
+    history = History(FIRST_ROOM // 2, 10**12)
+    filled_steps = 0
+    for size in sizes:
+        block = history.block(size)
+        block.mse[:] = block.steps
+        filled_steps += size
+        assert_array_equal(history.losses(0, filled_steps), np.arange(filled_steps))
+
+
+def test_a_horizon_beyond_what_an_array_can_count_takes_no_memory() -> None:
+    history = History(3, 10**30)
+    assert filled(history, [5]) == [5]
+    assert [len(values) for values in history.cut(2)] == [2] * 4
