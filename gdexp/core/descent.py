@@ -10,7 +10,7 @@ from gdexp.core.checks import choice, number
 from gdexp.core.engines import ENGINES
 from gdexp.core.errors import DataError, ParameterError
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, History
+from gdexp.core.history import Block, Blocks, History
 from gdexp.core.problem import LeastSquares
 from gdexp.core.stopping import BLOW_UP, Stopping, StopReason
 
@@ -71,10 +71,7 @@ def descend(
     lr, start = number("lr", lr, above=0), check_start(problem, start)
     stopping = stopping or Stopping()
     record = Record(problem, start, stopping)
-    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, record.history)
-    while record.reason is None:
-        record.take(next(blocks))
-    return record.trajectory()
+    return record.ended(ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, record.history))
 
 
 class Record:
@@ -86,28 +83,26 @@ class Record:
         self._stopping = stopping
         with np.errstate(over="ignore"):
             self._divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
-        # With a gap up to this, no parameter is further than 1e150 from the minimum.
-        self._harmless = float(problem.spectrum.eigenvalues[-1]) / 2 * 1e300
         self._length = 0
 
     def take(self, block: Block) -> None:
         """Keep what comes before the end of the descent in the next block of its history."""
         earlier = self.history.losses(self._length - self._stopping.patience, self._length)
-        length, self.reason = first_stop(block, self._stopping, earlier, self._divergence, self._harmless)
+        length, self.reason = first_stop(block, self._stopping, earlier, self._divergence)
         self._length += length
 
-    def trajectory(self) -> Trajectory:
-        """Return the descent, which has ended."""
-        assert self.reason is not None
+    def ended(self, blocks: Blocks) -> Trajectory:
+        """Take `blocks` until a rule holds, and return the descent."""
+        while self.reason is None:
+            self.take(next(blocks))
+        blocks.close()
         mse, gap, gradient_norm, parameters = self.history.cut(self._length)
         return Trajectory(mse, gap, gradient_norm, parameters, self.reason)
 
 
-def first_stop(
-    block: Block, stopping: Stopping, earlier: Array, divergence: float, harmless: float
-) -> tuple[int, StopReason | None]:
+def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason | None]:
     """Return how many steps of `block` are kept, and why descent stops after them: None where it goes on."""
-    usable = finite_steps(block, harmless)
+    usable = finite_steps(block)
     stops = [
         (int(np.argmax(marks)) + 1, reason)
         for reason, marks in stopping.marks(block, earlier, divergence).items()
@@ -118,13 +113,12 @@ def first_stop(
     return usable, None if usable == len(block.steps) else StopReason.DIVERGED
 
 
-def finite_steps(block: Block, harmless: float) -> int:
-    """Return how many steps of `block` come before the first with a number that is not finite.
-
-    The parameters are looked at only where the gap exceeds `harmless`, as there are many of them.
-    """
+def finite_steps(block: Block) -> int:
+    """Return how many steps of `block` come before the first with a number that is not finite."""
     finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm)
-    if not block.gap.max() <= harmless:
+    # With a column of ones no mode that is not null has an eigenvalue below 2 (p eps)^2, so a finite gap bounds the
+    # parameters, of which there are many.
+    if not np.isfinite(block.gap).all():
         finite &= np.isfinite(block.parameters).all(axis=1)
     return len(finite) if finite.all() else int(np.argmin(finite))
 

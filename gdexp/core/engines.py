@@ -8,7 +8,7 @@ import numpy as np
 
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, History, Marks, Steps
+from gdexp.core.history import Block, Blocks, History, Marks, Steps
 from gdexp.core.problem import LeastSquares
 
 FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**19
@@ -18,13 +18,14 @@ LONGEST_STRIDE, STRIDE_NUMBERS = 64, 2**15
 GROUP = 16
 """Strides in one call of BLAS. Every call has the same shape: BLAS rounds the rows of a matrix in ways that depend on
 how many there are."""
-STILL, UNHEARD = 2.0**-60, 2.0**-35
-"""What is left of a mode when it moves no parameter any more, and when another's part in a norm drowns it."""
+NEGLIGIBLE_MOVE, NEGLIGIBLE_PART = 2.0**-60, 2.0**-35
+"""What remains of a mode when it moves no parameter any more, and of its part in a norm, to another's, when it does not
+count there."""
 ITERATIVE_BLOCK = 16
 """Steps that the iterative engine computes at a time: few, because those past the stop are wasted."""
 
 
-def iterative(problem: LeastSquares, lr: float, start: Array, history: History) -> Iterator[Block]:
+def iterative(problem: LeastSquares, lr: float, start: Array, history: History) -> Blocks:
     """Yield the literal loop: theta <- theta - lr * (2/n) A^T (A theta - y), over all rows at every step."""
     if problem.rows is None:
         raise DataError(
@@ -61,11 +62,11 @@ def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array
     return loss, 2 * gradient
 
 
-def spectral(problem: LeastSquares, lr: float, start: Array, history: History) -> Iterator[Block]:
+def spectral(problem: LeastSquares, lr: float, start: Array, history: History) -> Blocks:
     """Yield the same steps from the spectrum: mode i shrinks by 1 - lr * lambda_i at every step.
 
     The cost of a step does not depend on the number of rows (Goh, "Why Momentum Really Works", Distill 2017,
-    shows descent in the eigenbasis of the Hessian). Few steps are computed beyond the horizon.
+    shows descent in the eigenbasis of the Hessian).
     """
     return (block for (block,) in stacked(problem, np.array([lr]), start[None], [history]))
 
@@ -75,8 +76,9 @@ def stacked(
 ) -> Iterator[Sequence[Block]]:
     """Yield what `spectral` does for many runs at once, a block for each: `lrs` (r,), `starts` (r, p).
 
-    A step is counted as a whole number of strides and a rest: a mode's power is the product of a far and a near one,
-    so that sums over the modes are products of two small matrices.
+    The steps follow those that `histories` have. A step is counted as a whole number of strides and a rest: a mode's
+    power is the product of a far and a near one, so that sums over the modes are products of two small matrices. Only
+    a first block is the same to the last bit for several runs as for one.
     """
     # A run at a time, because BLAS rounds the product of a matrix in other ways than those of its rows.
     amplitudes = np.stack([problem.amplitudes(start) for start in starts])
@@ -101,53 +103,54 @@ def stacked(
         strides = np.arange(steps.start, steps.stop, stride)
         with np.errstate(over="ignore", invalid="ignore"):
             far = shrinkage(rates, strides)
-            left = np.abs(far[..., 0])
-            heard, moving = audible(left, np.abs(parts)), (left >= STILL).any(axis=0)
-            lengths = norms(far[:, None, heard] * parts[:, :, heard, None], near[:, None, heard])
-            far = far[:, moving]
-            done = progress(rates[:, moving], strides, far)
-            begun = np.ones((len(starts), 1, len(strides)))
-            weights = np.concatenate([begun, done, np.where(np.abs(far) < STILL, 0, far)], axis=1)
-            near_rows = rows if moving.all() else rows[:, np.concatenate([[True], moving, moving])]
-            near_rows[:, 0] = (starts + directions[:, ~moving].sum(axis=1))[:, None]
+            remaining = np.abs(far[..., 0])
+            counts, moves = significant(remaining, np.abs(parts)), (remaining >= NEGLIGIBLE_MOVE).any(axis=0)
+            lengths = norms(far[:, None, counts] * parts[:, :, counts, None], near[:, None, counts])
+            far = far[:, moves]
+            before = progress(rates[:, moves], strides, far)
+            far = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)
+            weights = np.concatenate([np.ones((len(starts), 1, len(strides))), before, far], axis=1)
+            near_rows = rows if moves.all() else rows[:, np.concatenate([[True], moves, moves])]
+            near_rows[:, 0] = (starts + directions[:, ~moves].sum(axis=1))[:, None]
         return lengths, weights, near_rows.reshape(*near_rows.shape[:2], -1)
 
-    whole = spans(GROUP * stride, BLOCK_NUMBERS // starts.size, histories[0].horizon)
-    for lengths, weights, near_rows in map(factors, whole):
-        blocks = [history.block(lengths.shape[-1]) for history in histories]
+    history = histories[0]
+    for steps in spans(history.length, history.horizon, unit=GROUP * stride, longest=BLOCK_NUMBERS // problem.p):
+        lengths, weights, near_rows = factors(steps)
+        blocks = [history.block(len(steps)) for history in histories]
         with np.errstate(over="ignore", invalid="ignore"):
             for run, block in enumerate(blocks):
                 size = len(block.steps)
                 np.square(lengths[run, 0, :size], out=block.gap)
                 np.add(problem.minimum_mse, block.gap, out=block.mse)
                 block.gradient_norm[:] = lengths[run, 1, :size]
-                if size == lengths.shape[-1]:
+                if size == len(steps):
                     products(weights[run], near_rows[run], block.parameters)
                 else:
                     block.parameters[:] = products(weights[run], near_rows[run]).reshape(-1, problem.p)[:size]
         yield blocks
 
 
-def audible(left: Array, parts: Array) -> Marks:
-    """Mark the modes, (m,), that a sum of squares over modes can tell, when `left` (r, m) of `parts` (r, 2, m) is left.
+def significant(remaining: Array, parts: Array) -> Marks:
+    """Mark the modes, (m,), that count in a sum of squares over modes when `remaining` (r, m) of `parts` (r, 2, m) is.
 
-    A mode that shrinks faster than another, and is less than its 2^-35th part already, will never be told. Nothing in
-    the arguments is negative.
+    A mode that shrinks faster than another and whose part is negligible beside it never counts again. One that has not
+    begun to shrink always does, so that the first steps of several runs are those of each. Nothing is negative.
     """
-    slowest = np.argmax(np.where(parts[:, 0] == 0, 0, left), axis=1)
-    parts = left[:, None] * parts
-    told = (parts >= UNHEARD * parts[np.arange(len(left)), :, slowest, None]) | (left == 1)[:, None]
-    heard: Marks = told.reshape(-1, told.shape[-1]).any(axis=0)
-    return heard
+    slowest = np.argmax(np.where(parts[:, 0] == 0, 0, remaining), axis=1)
+    parts = remaining[:, None] * parts
+    large = parts >= NEGLIGIBLE_PART * parts[np.arange(len(parts)), :, slowest, None]
+    marks: Marks = (large | (remaining == 1)[:, None]).reshape(-1, parts.shape[-1]).any(axis=0)
+    return marks
 
 
-def spans(unit: int, longest: int, horizon: float) -> Iterator[range]:
-    """Yield consecutive steps from 0 to `horizon` at least, in whole units, more and more of them up to `longest`."""
-    first, size = 0, FIRST_BLOCK
+def spans(first: int, horizon: int, *, unit: int, longest: int) -> Iterator[range]:
+    """Yield consecutive steps from `first` to `horizon` at least, in whole units, ever more of them up to `longest`."""
     while first <= horizon:
-        size = -(-int(min(size, longest, horizon - first + 1)) // unit) * unit
-        yield range(first, first + size)
-        first, size = first + size, 2 * size
+        size = max(min(first + FIRST_BLOCK, longest, horizon - first + 1), 1)
+        steps = range(first, first + -(-size // unit) * unit)
+        yield steps
+        first = steps.stop
 
 
 def products(far: Array, near: Array, out: Array | None = None) -> Array:
@@ -194,7 +197,7 @@ def progress(rates: Array, steps: Steps, factors: Array) -> Array:
     return done
 
 
-ENGINES: dict[str, Callable[[LeastSquares, float, Array, History], Iterator[Block]]] = {
+ENGINES: dict[str, Callable[[LeastSquares, float, Array, History], Blocks]] = {
     "spectral": spectral,
     "iterative": iterative,
 }

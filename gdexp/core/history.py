@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,24 +29,32 @@ class Block:
     parameters: Array
 
 
+Blocks: TypeAlias = Generator[Block, None, None]
+
+
 class History:
     """The steps of a descent from step 0 to `horizon`, or to where it ends before, with `p` parameters each."""
 
     def __init__(self, p: int, horizon: int) -> None:
         self.horizon = horizon
-        self._steps = 0
+        self.length = 0
         # Memory that is not written to is none: most descents never need more than this.
         room = min(horizon + 1, max(FIRST_ROOM // p, 1))
         self._arrays = [np.empty((room, *shape)) for shape in ((), (), (), (p,))]
 
     def block(self, size: int) -> Block:
         """Return the next `size` steps, or those to the horizon where they are fewer, for an engine to fill in."""
-        first, end = self._steps, min(self._steps + size, self.horizon + 1)
+        first, end = self.length, min(self.length + size, self.horizon + 1)
         if end > len(self._arrays[0]):
-            self._arrays = [np.concatenate([kept, np.empty((end, *kept.shape[1:]))]) for kept in self._arrays]
-        self._steps = end
+            self._grow(min(2 * end, self.horizon + 1))
+        self.length = end
         mse, gap, gradient_norm, parameters = (kept[first:end] for kept in self._arrays)
         return Block(np.arange(first, end), mse, gap, gradient_norm, parameters)
+
+    def _grow(self, room: int) -> None:
+        for place, kept in enumerate(self._arrays):
+            self._arrays[place] = np.empty((room, *kept.shape[1:]))
+            self._arrays[place][: self.length] = kept[: self.length]
 
     def losses(self, first: int, end: int) -> Array:
         """Return the losses of steps `first` to `end`, that one not among them."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from gdexp.core.checks import number
 from gdexp.core.descent import Record, Trajectory, check_start
-from gdexp.core.engines import FIRST_BLOCK, stacked
+from gdexp.core.engines import FIRST_BLOCK, spectral, stacked
 from gdexp.core.errors import ParameterError
 from gdexp.core.factor import Array
 from gdexp.core.problem import LeastSquares
@@ -34,15 +34,13 @@ def descend_all(
 
 
 def _descents(problem: LeastSquares, lrs: Array, starts: list[Array], stopping: Stopping) -> Iterator[Trajectory]:
-    # Only a first block is computed for several: where the next begins, and how it is rounded, must not depend on them.
-    several = stopping.max_iterations < FIRST_BLOCK
-    together = max(1, STACK_NUMBERS // (FIRST_BLOCK * problem.p)) if several else 1
+    together = max(1, STACK_NUMBERS // (FIRST_BLOCK * problem.p))
     for first in range(0, len(lrs), together):
         runs = slice(first, first + together)
         records = [Record(problem, start, stopping) for start in starts[runs]]
-        stacks = stacked(problem, lrs[runs], np.stack(starts[runs]), [record.history for record in records])
-        while any(record.reason is None for record in records):
-            for record, block in zip(records, next(stacks), strict=True):
-                if record.reason is None:
-                    record.take(block)
-        yield from (record.trajectory() for record in records)
+        begun = next(stacked(problem, lrs[runs], np.stack(starts[runs]), [record.history for record in records]))
+        for record, block in zip(records, begun, strict=True):
+            record.take(block)
+        del begun, block  # views of what may move
+        for lr, start, record in zip(lrs[runs], starts[runs], records, strict=True):
+            yield record.ended(spectral(problem, float(lr), start, record.history))

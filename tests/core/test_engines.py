@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from decimal import Decimal, localcontext
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError, LeastSquares, Stopping, Trajectory, descend, max_stable_lr, zero
-from gdexp.core.engines import ENGINES, GROUP, ITERATIVE_BLOCK, audible, norms, progress, shrinkage
+from gdexp.core.engines import ENGINES, GROUP, ITERATIVE_BLOCK, norms, progress, shrinkage, significant, spans
 from gdexp.core.factor import Array
 from gdexp.core.history import Block, History
 
@@ -159,7 +159,7 @@ def test_modes_that_are_left_out_when_they_have_died_change_no_digit(
 
 
 @pytest.mark.parametrize("slow", [1e-3, 1e-9, 1e-14])
-def test_a_slow_mode_is_heard_as_soon_as_the_fast_ones_are_silent(slow: float) -> None:
+def test_a_slow_mode_counts_as_soon_as_the_fast_ones_have_gone(slow: float) -> None:
     X = np.array([[8.0, 0.0], [-8.0, 0.0], [0.0, 0.5], [0.0, -0.5]])
     problem = LeastSquares.from_arrays(X, [4.0, -4.0, 1.0, -1.0])
     start, lr = np.array([1e3, 2 + slow, 0.0]), 0.1 * max_stable_lr(problem)
@@ -171,13 +171,55 @@ def test_a_slow_mode_is_heard_as_soon_as_the_fast_ones_are_silent(slow: float) -
         assert trajectory.gradient_norm[step] == pytest.approx(math.hypot(64 * fast, 0.25 * slow_part), rel=1e-9)
 
 
-def test_a_mode_is_heard_if_it_is_large_or_the_slowest_or_has_not_moved() -> None:
+@pytest.mark.parametrize("relative_lr", [0.05, 0.5, 0.9, 0.99, 1.0001])
+@pytest.mark.parametrize("start", [np.arange(6.0), np.array([1e6, 0.0, 0.0, 0.0, 0.0, -1e-6])])
+def test_what_is_left_out_is_below_the_last_digit(
+    six_scales: LeastSquares, monkeypatch: pytest.MonkeyPatch, relative_lr: float, start: Array
+) -> None:
+    lr, stopping = relative_lr * max_stable_lr(six_scales), Stopping(max_iterations=20_000)
+    short = descend(six_scales, lr=lr, start=start, stopping=stopping)
+    monkeypatch.setattr("gdexp.core.engines.NEGLIGIBLE_MOVE", 0.0)
+    monkeypatch.setattr("gdexp.core.engines.NEGLIGIBLE_PART", 0.0)
+    whole = descend(six_scales, lr=lr, start=start, stopping=stopping)
+    for name in ("mse", "gap", "gradient_norm"):
+        assert_allclose(getattr(short, name), getattr(whole, name), rtol=1e-15)
+    reach = float(np.linalg.norm(start - six_scales.minimizer))
+    assert_allclose(short.parameters, whole.parameters, rtol=1e-15, atol=4e-16 * reach)
+
+
+def test_a_mode_counts_if_it_is_large_or_the_slowest_or_has_not_moved() -> None:
     parts = np.array([[[1.0, 1e-9, 1.0, 0.0], [1.0, 1e-9, 1.0, 0.0]]])
-    assert audible(np.array([[1e-3, 0.5, 1e-30, 1.0]]), parts).tolist() == [True, True, False, True]
-    assert audible(np.array([[0.0, 0.0, 0.0, 1.0]]), parts).tolist() == [True] * 4
-    assert audible(np.array([[1.0, 1.0, 1.0, 1.0]]), parts).tolist() == [True] * 4
+    assert significant(np.array([[1e-3, 0.5, 1e-30, 1.0]]), parts).tolist() == [True, True, False, True]
+    assert significant(np.array([[0.0, 0.0, 0.0, 1.0]]), parts).tolist() == [True] * 4
+    assert significant(np.array([[1.0, 1.0, 1.0, 1.0]]), parts).tolist() == [True] * 4
     only_the_gradient = np.array([[[1e-14, 1e-3], [1.0, 1e-3]]])
-    assert audible(np.array([[1e-3, 0.5]]), only_the_gradient).tolist() == [True, True]
+    assert significant(np.array([[1e-3, 0.5]]), only_the_gradient).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(("unit", "longest"), [(1024, 25_000), (16, 700), (16, 0), (576, 5000)])
+@pytest.mark.parametrize("horizon", [1, 1023, 1024, 5000, 100_000])
+def test_steps_are_cut_into_ever_longer_spans_that_end_soon_after_the_horizon(
+    unit: int, longest: int, horizon: int
+) -> None:
+    cut = list(spans(0, horizon, unit=unit, longest=longest))
+    assert cut[0].start == 0
+    assert all(len(span) % unit == 0 and 0 < len(span) < max(longest, 1) + unit for span in cut)
+    assert all(earlier.stop == later.start for earlier, later in pairwise(cut))
+    assert horizon < cut[-1].stop <= horizon + unit
+    assert list(spans(cut[0].stop, horizon, unit=unit, longest=longest)) == cut[1:]
+    assert len(cut[0]) >= min(1024, horizon + 1, max(longest, 1))
+
+
+@each_engine
+def test_a_descent_that_outgrows_its_first_room_is_the_same(
+    seven_cars: LeastSquares, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    stopping = Stopping(max_iterations=5000)
+    whole = descend(seven_cars, lr=0.01, start=zero(seven_cars), stopping=stopping, engine=engine)
+    monkeypatch.setattr("gdexp.core.history.FIRST_ROOM", 64)
+    grown = descend(seven_cars, lr=0.01, start=zero(seven_cars), stopping=stopping, engine=engine)
+    for name in ("mse", "gap", "gradient_norm", "parameters"):
+        assert_array_equal(getattr(grown, name), getattr(whole, name))
 
 
 @each_engine

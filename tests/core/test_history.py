@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from gdexp.core.history import FIRST_ROOM, History
+from gdexp.core.history import History
 
 
 def filled(history: History, sizes: list[int]) -> list[int]:
@@ -29,14 +29,16 @@ def test_blocks_follow_each_other_up_to_the_horizon() -> None:
 
 
 @pytest.mark.parametrize("sizes", [[3] * 5, [1, 2, 4, 8], [15]])
-def test_room_is_made_where_a_descent_turns_out_long(sizes: list[int]) -> None:
-    history = History(FIRST_ROOM // 2, 10**12)
-    filled_steps = 0
-    for size in sizes:
-        block = history.block(size)
-        block.mse[:] = block.steps
-        filled_steps += size
-        assert_array_equal(history.losses(0, filled_steps), np.arange(filled_steps))
+@pytest.mark.parametrize("horizon", [14, 16, 10**12])
+def test_room_is_made_where_a_descent_turns_out_long(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], horizon: int
+) -> None:
+    monkeypatch.setattr("gdexp.core.history.FIRST_ROOM", 4)
+    history = History(2, horizon)
+    assert filled(history, sizes) == sizes
+    assert_array_equal(history.losses(0, 15), np.arange(15))
+    for values in history.cut(15):
+        assert_array_equal(values.reshape(15, -1)[:, -1], np.arange(15))
 
 
 def test_a_horizon_beyond_what_an_array_can_count_takes_no_memory() -> None:

@@ -27,11 +27,12 @@ def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_contenders_take_turns() -> None:
+def test_contenders_take_turns_and_rest_before_each(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
+    monkeypatch.setattr(measure, "rest", lambda: turns.append("-"))
     contenders = [Contender(name, "peer", lambda name=name: turns.append(name)) for name in "ABC"]  # type: ignore[misc]
     samples = interleaved(contenders, 3)
-    assert "".join(turns) == "ABCABCABC"
+    assert "".join(turns) == "-A-B-C-A-B-C-A-B-C"
     assert [len(sample.seconds) for sample in samples.values()] == [3, 3, 3]
 
 
