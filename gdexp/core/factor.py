@@ -29,11 +29,11 @@ PANEL_NUMBERS = 2**13
 """Numbers of one call of LAPACK: they fit a fast cache, and are too few for BLAS to start threads of its own."""
 BLOCK_NUMBERS = 2**12
 """Numbers of one product of matrices, for the same reasons."""
-BLOCKS = 16
+BLOCKS = 8
 """Blocks that one call of NumPy multiplies."""
-STACKS = 17
-"""Such calls that a thread carries out before it hands in a factor: the sample, the checks and the merge take as long
-as two of them."""
+STACKS = 32
+"""Such calls that a thread carries out before it hands in a factor: with half as many, the sample, the checks and the
+merge take a tenth of the time or more."""
 SAMPLE_ROWS = 16
 """Rows for each column, evenly spread, whose factor is the preconditioner of a piece."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
