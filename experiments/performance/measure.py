@@ -125,6 +125,16 @@ def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, 
     }
 
 
+def fastest(work: Callable[[], Any], times: int = 10) -> Measured:
+    """Return the shortest of some repetitions in a row: what the machine can do, with its threads awake."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - started)
+    return Measured(min(seconds), result)
+
+
 def rest() -> None:
     """Let REST_SECONDS pass, awake: a processor that has slept begins slowly."""
     end = time.perf_counter() + REST_SECONDS

@@ -12,7 +12,8 @@ METHOD = f"""\
 - All contenders of a row do the same work and take turns in one run of the program (A B C A B C ...); the table shows
   medians, with the quartiles in brackets. "1x" after it means that there was one repetition: whoever needs more than
   {LONG_SECONDS} seconds for one gets no second.
-- Before each turn {REST_SECONDS} seconds pass, so that the threads of whoever came before have come to rest.
+- Before each turn one thread waits for {REST_SECONDS} seconds, awake, so that those of whoever came before have come to
+  rest. One read of the data is therefore the fastest of ten in a row.
 - The ratio after a peer is its time divided by gdexp's: above 1, gdexp is faster. The ratio after a limit is gdexp's
   time divided by the limit's: 1 is the best that there is.
 - Whether an aim was met is computed from the medians.

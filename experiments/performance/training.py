@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.performance.descents import LR, Array, Problem, generated, jax_scan, numpy_loop, torch_sgd
-from experiments.performance.measure import Contender, Sample, interleaved
+from experiments.performance.measure import Contender, Sample, fastest, interleaved
 from experiments.performance.profiles import by_module
 from experiments.performance.results import Aim, Case, Profile, Settings, check_same
 from gdexp.core import LeastSquares, Stopping, Trajectory, descend, zero
@@ -46,7 +46,7 @@ def measured(
     contenders = [
         Contender("gdexp", "gdexp", lambda: trained(problem).mse),
         *(Contender(name, "peer", peer(timed), note, scale) for name, peer in PEERS.items()),
-        Contender("one read of the data", "limit", lambda: one_read(problem)),
+        Contender("one read of the data", "limit", lambda: fastest(lambda: one_read(problem))),
         *(extra or []),
     ]
     tiny = Problem(problem.X[:100], problem.y[:100], 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.performance import measure
-from experiments.performance.measure import Contender, Measured, UnavailableError, child, interleaved
+from experiments.performance.measure import Contender, Measured, UnavailableError, child, fastest, interleaved
 from experiments.performance.report import page, ratio, seconds
 from experiments.performance.results import Aim, Case, Settings, check_same
 
@@ -34,6 +34,12 @@ def test_contenders_take_turns_and_rest_before_each(monkeypatch: pytest.MonkeyPa
     samples = interleaved(contenders, 3)
     assert "".join(turns) == "-A-B-C-A-B-C-A-B-C"
     assert [len(sample.seconds) for sample in samples.values()] == [3, 3, 3]
+
+
+def test_the_fastest_of_some_repetitions_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 4.0, 5.0, 7.0, 7.0, 10.0])
+    monkeypatch.setattr("experiments.performance.measure.time.perf_counter", lambda: next(clock))
+    assert fastest(lambda: "read", times=3) == Measured(2.0, "read")
 
 
 def test_whoever_needs_long_gets_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
