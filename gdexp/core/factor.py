@@ -12,6 +12,8 @@ merge, depends on the shape of the data alone: the result is the same to the las
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdexp.core.errors import DataError
+from gdexp.core.memory import LINE, aligned
 from gdexp.core.threads import mapped
 
 Array: TypeAlias = NDArray[np.float64]
@@ -32,12 +35,16 @@ BLOCK_NUMBERS = 2**12
 BLOCKS = 8
 """Blocks that one call of NumPy multiplies."""
 STACKS = 32
-"""Such calls that a thread carries out before it hands in a factor: with half as many, the sample, the checks and the
-merge take a tenth of the time or more."""
+"""Such calls that a thread carries out before it hands in a factor: with half as many, the checks and the merge take a
+tenth of the time or more."""
 SAMPLE_ROWS = 16
-"""Rows for each column, evenly spread, whose factor is the preconditioner of a piece."""
+"""Rows for each column, evenly spread, whose factor the preconditioner is."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
 """How far the preconditioner, and the Gram matrix, may magnify rounding errors."""
+STEEP = 4.0
+"""What makes a column of the first piece too oblique to those before it to stay as it is, as Preconditioner says."""
+SMALLEST_SIZE = 1e-140
+"""Of a column: its square, and those of the numbers that count in it, keep all their digits."""
 
 
 def triangular_factor(rows: Array) -> Array:
@@ -64,41 +71,90 @@ def merge(first: Array, second: Array) -> Array:
     return triangular_factor(np.concatenate([first, second]))
 
 
-def cholesky_factor(X: Array, y: Array) -> Array | None:
+@dataclass(frozen=True)
+class Preconditioner:
+    """An upper triangular R0 such that the columns of Q = [X, 1, y] R0^-1 are nearly orthogonal.
+
+    `factor` is R0, of shape (d + 2, d + 2), and `left` the rows of its transposed inverse after those that are the
+    identity's.
+    """
+
+    factor: Array
+    left: Array
+
+    @classmethod
+    def of_sample(cls, X: Array, y: Array, *, steep: float) -> Preconditioner | None:
+        """Return the R factor of evenly spread rows; the columns of X and 1, or all, stay as they are if each may.
+
+        A column may if R0 magnifies its rounding errors less than `steep` times, and if more than a `steep`-th of it is
+        not in the span of those before it: none may where `steep` is 1 or less. Return None where the errors grow too
+        much, or where the rows are too few for products to be faster.
+        """
+        columns = X.shape[1] + 2
+        if not panel_rows(columns) or len(y) < 2 * stack_rows(columns):
+            return None
+        step = len(y) // (SAMPLE_ROWS * columns)
+        with np.errstate(all="ignore"):
+            try:
+                factor = triangular_factor(with_ones(X[::step], y[::step]))
+                sizes = np.abs(factor).max(axis=0)
+                scaled = factor / sizes
+                inverse = np.linalg.inv(scaled)
+            except np.linalg.LinAlgError:
+                return None
+            growth = (np.abs(inverse) @ np.abs(scaled)).sum(axis=0)
+            if not growth.max() <= MOST_GROWTH:
+                return None
+            inverse /= sizes[:, None]
+            stay = np.maximum(growth, 1 / np.abs(np.diag(scaled))) < steep
+            kept = columns if stay.all() else columns - 1 if stay[:-1].all() else 0
+            factor[:kept, kept:] = inverse[:kept, :kept] @ factor[:kept, kept:]
+            factor[:kept, :kept] = np.eye(kept)
+        return cls(factor, inverse.T[kept:])
+
+
+def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -> Array | None:
     """Return the R factor of [X, 1, y], or None where it might not be as accurate as Householder's.
 
-    The number of rows must be a multiple of stack_rows. Multiplied by the inverse of R0, the R factor of a sample, they
-    are Q, whose columns are so near to orthogonal that their Gram matrix loses nothing: R = chol(Q^T Q) R0. To round
-    the inverse and Q is to move column k of the data by a few eps of its norm times sum_j (|R0^-1| |R0|)_jk, the
-    columns of R0 scaled alike; to round the Gram matrix, by a few eps times its condition number. Both are checked.
+    Multiplied by the inverse of R0 the rows are Q, whose columns are so near to orthogonal that their Gram matrix loses
+    nothing: R = chol(Q^T Q) R0. To round the inverse and Q is to move column k of the data by a few eps of its norm
+    times sum_j (|R0^-1| |R0|)_jk, the columns of R0 scaled alike; to round the Gram matrix, by a few eps times its
+    condition number, its columns scaled alike. Both are checked, and that no square leaves the range of floats.
     """
+    if preconditioner is None:
+        return None
     d, columns = X.shape[1], X.shape[1] + 2
-    block, stack = BLOCK_NUMBERS // columns, stack_rows(columns)
-    step = len(y) // (SAMPLE_ROWS * columns)
+    stack = stack_rows(columns)
+    whole, block = len(y) // stack, stack // BLOCKS
+    features = X[: whole * stack].reshape(whole, BLOCKS, block, d).swapaxes(2, 3)
+    targets = y[: whole * stack].reshape(whole, BLOCKS, block)
+    # A last row of zeros keeps NumPy from BLAS's syrk, which takes twice as long for products of this shape.
+    left = np.concatenate([preconditioner.left, np.zeros((1, columns))])
+    kept = columns + 1 - len(left)
+    changed = aligned(BLOCKS, len(left), block)
+    Q = aligned(BLOCKS, columns + 1, block) if kept else changed
+    A = Q[:, :-1] if kept else aligned(BLOCKS, columns, block)
+    A[:, d] = 1
+    products = np.empty((-(-len(y) // stack), BLOCKS, columns, columns + 1))
     with np.errstate(all="ignore"):
+        for place, product in enumerate(products):
+            if place < whole:
+                A[:, :d], A[:, -1] = features[place], targets[place]
+            else:  # rows of zeros fill the last stack
+                rest = np.zeros((stack, columns))
+                rest[: len(y) - whole * stack] = with_ones(X[whole * stack :], y[whole * stack :])
+                A[:] = rest.reshape(BLOCKS, block, columns).swapaxes(1, 2)
+            np.matmul(left, A, out=changed)
+            if kept:
+                Q[:, kept:] = changed
+            np.matmul(Q[:, :-1], Q.swapaxes(1, 2), out=product)
+        gram = products.sum(axis=(0, 1))[:, :-1]
+        sizes = np.sqrt(np.diag(gram))
         try:
-            preconditioner = triangular_factor(with_ones(X[::step], y[::step]))
-            sizes = np.abs(preconditioner).max(axis=0)
-            scaled = preconditioner / sizes
-            inverse = np.linalg.inv(scaled)
-            growth = (np.abs(inverse) @ np.abs(scaled)).sum(axis=0).max()
-            if not growth <= MOST_GROWTH:
+            eigenvalues = np.linalg.eigvalsh(gram / sizes / sizes[:, None])
+            if not (sizes.min() > SMALLEST_SIZE and eigenvalues[-1] <= WORST_CONDITION * eigenvalues[0]):
                 return None
-            # A last row of zeros keeps NumPy from BLAS's syrk, which takes twice as long for products of this shape.
-            left = np.concatenate([(inverse / sizes[:, None]).T, np.zeros((1, columns))])
-            A, Q = np.ones((BLOCKS, columns, block)), np.empty((BLOCKS, columns + 1, block))
-            products = np.zeros((BLOCKS, columns, columns + 1))
-            for first in range(0, len(y), stack):
-                rows = slice(first, first + stack)
-                A[:, :d] = X[rows].reshape(BLOCKS, block, d).swapaxes(1, 2)
-                A[:, -1] = y[rows].reshape(BLOCKS, block)
-                np.matmul(left, A, out=Q)
-                products += Q[:, :-1] @ Q.swapaxes(1, 2)
-            gram = products.sum(axis=0)[:, :-1]
-            eigenvalues = np.linalg.eigvalsh(gram)
-            if not eigenvalues[-1] <= WORST_CONDITION * eigenvalues[0]:
-                return None
-            factor: Array = np.linalg.cholesky(gram).T @ preconditioner
+            factor: Array = np.linalg.cholesky(gram).T @ preconditioner.factor
         except np.linalg.LinAlgError:
             return None
     return factor
@@ -106,7 +162,7 @@ def cholesky_factor(X: Array, y: Array) -> Array | None:
 
 def stack_rows(columns: int) -> int:
     """Return how many rows of so many columns cholesky_factor takes at once."""
-    return BLOCKS * (BLOCK_NUMBERS // columns)
+    return BLOCKS * (BLOCK_NUMBERS // columns // LINE * LINE)
 
 
 def piece_rows(columns: int) -> int:
@@ -120,26 +176,38 @@ def reduced(chunks: Iterable[Chunk]) -> tuple[int, Array]:
     first = next(pieces, None)
     if first is None:
         raise DataError("the data have no row")
-    columns = first[0][0].shape[1] + 2
-    pieces = chain([first], pieces)
-    # The columns of wide data are enough for the threads of BLAS, which two callers at once only slow down.
-    parts = mapped(counted_factor, pieces) if panel_rows(columns) else map(counted_factor, pieces)
-    n, factor = next(parts)
-    for rows, part in parts:
-        n, factor = n + rows, merge(factor, part)
-    return n, factor
-
-
-def counted_factor(piece: list[Chunk]) -> tuple[int, Array]:
-    """Return how many rows a piece has, and the R factor of [X, 1, y] over them."""
-    X, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*piece, strict=True))
+    X, y = joined(first)
     columns = X.shape[1] + 2
-    whole = len(y) - len(y) % stack_rows(columns) if panel_rows(columns) else 0
-    factor = cholesky_factor(X[:whole], y[:whole]) if 0 < 2 * stack_rows(columns) <= whole else None
+    reduce = partial(counted_factor, preconditioner=Preconditioner.of_sample(X, y, steep=STEEP))
+    pieces = chain([[(X, y)]], pieces)
+    # The columns of wide data are enough for the threads of BLAS, which two callers at once only slow down.
+    parts = mapped(reduce, pieces) if panel_rows(columns) else map(reduce, pieces)
+    n, factors = 0, []
+    for rows, factor in parts:
+        n += rows
+        factors.append(factor)
+        if len(factors) * columns >= panel_rows(columns) and len(factors) > 1:
+            factors = [triangular_factor(np.concatenate(factors))]
+    return n, triangular_factor(np.concatenate(factors)) if len(factors) > 1 else factors[0]
+
+
+def counted_factor(piece: list[Chunk], preconditioner: Preconditioner | None) -> tuple[int, Array]:
+    """Return how many rows a piece has, and the R factor of [X, 1, y] over them.
+
+    `preconditioner` is that of the first piece. A piece that it does not suit, as its rows are quite different, gets
+    one of its own, with all columns; one that none suits is left to Householder's reflections.
+    """
+    X, y = joined(piece)
+    factor = cholesky_factor(X, y, preconditioner)
     if factor is None:
-        return len(y), triangular_factor(with_ones(X, y))
-    rest = with_ones(X[whole:], y[whole:])
-    return len(y), merge(factor, triangular_factor(rest)) if len(rest) else factor
+        factor = cholesky_factor(X, y, Preconditioner.of_sample(X, y, steep=0))
+    return len(y), factor if factor is not None else triangular_factor(with_ones(X, y))
+
+
+def joined(piece: list[Chunk]) -> Chunk:
+    """Return the parts of a piece as one."""
+    X, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*piece, strict=True))
+    return X, y
 
 
 def with_ones(X: Array, y: Array) -> Array:

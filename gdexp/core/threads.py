@@ -17,10 +17,10 @@ DRAWN_AHEAD = 2
 
 
 def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield function(item) for each of `items`, in their order, computed by a thread on each core.
+    """Yield function(item) for each of `items`, in their order, computed by the caller and a thread on each other core.
 
-    Items are drawn in the caller's thread, no more of them ahead than keep the threads busy. A single item is
-    computed there, too: no thread is worth its start. What an item or its computation raises is raised here.
+    Items are drawn in the caller's thread, no more of them ahead than keep all busy. A single item starts no thread.
+    What an item or its computation raises is raised here.
     """
     items = iter(items)
     first = list(islice(items, 2))
@@ -28,14 +28,39 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         yield from map(function, first)
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
-        pending: deque[Future[Result]] = deque()
-        for item in chain(first, items):
-            pending.append(pool.submit(function, item))
-            if len(pending) > cores:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    results: deque[Future[Result]] = deque()
+
+    def compute_one() -> bool:
+        try:
+            item, result = waiting.popleft()
+        except IndexError:
+            return False
+        try:
+            result.set_result(function(item))
+        except BaseException as fault:
+            result.set_exception(fault)
+        return True
+
+    def compute_all() -> None:
+        while compute_one():
+            pass
+
+    with ThreadPoolExecutor(max(cores - 1, 1)) as pool:
+        try:
+            for item in chain(first, items):
+                results.append(Future())
+                waiting.append((item, results[-1]))
+                pool.submit(compute_all)
+                if len(waiting) > cores:
+                    compute_one()
+                while results and results[0].done():
+                    yield results.popleft().result()
+            compute_all()
+            while results:
+                yield results.popleft().result()
+        finally:
+            waiting.clear()
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

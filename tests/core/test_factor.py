@@ -11,9 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError
 from gdexp.core.factor import (
+    STEEP,
     Array,
     Chunk,
+    Preconditioner,
     cholesky_factor,
+    counted_factor,
     merge,
     piece_rows,
     reduced,
@@ -104,10 +107,17 @@ def assert_products_agree(factor: Array, columns: Array, eps: float) -> None:
     assert_allclose((factor / norms).T @ (factor / norms), exact / np.outer(norms, norms), rtol=0, atol=eps)
 
 
+def by_products(X: Array, y: Array, steep: float = STEEP) -> Array | None:
+    return cholesky_factor(X, y, Preconditioner.of_sample(X, y, steep=steep))
+
+
+@pytest.mark.parametrize("steep", [0, STEEP])
+@pytest.mark.parametrize("more", [0, 1, 1000])
 @pytest.mark.parametrize("d", [0, 1, 3, 20, 43])
-def test_products_of_matrices_give_a_factor_as_accurate_as_reflections(d: int) -> None:
-    X, y = whole_numbers(3 * stack_rows(d + 2), d)
-    factor = cholesky_factor(X, y)
+def test_products_of_matrices_give_a_factor_as_accurate_as_reflections(d: int, more: int, steep: float) -> None:
+    X, y = whole_numbers(3 * stack_rows(d + 2) + more, d)
+    y = y + np.round(1000 * np.random.default_rng(d).normal(size=len(y)))
+    factor = by_products(X, y, steep)
     assert factor is not None
     assert_array_equal(factor, np.triu(factor))
     assert_products_agree(factor, with_ones(X, y), 1e-14)
@@ -142,10 +152,60 @@ def test_the_minimum_of_many_rows_that_lie_in_a_plane_is_zero(d: int) -> None:
 def test_columns_of_very_different_size_are_reduced_alike() -> None:
     X, y = rows(3 * stack_rows(5), 3)
     sizes = 2.0 ** np.array([-490, 0, 490])
-    factor, scaled = cholesky_factor(X, y), cholesky_factor(X * sizes, y * 2.0**-400)
+    factor, scaled = by_products(X, y, steep=0), by_products(X * sizes, y * 2.0**-400, steep=0)
     assert factor is not None
     assert scaled is not None
     assert_allclose(scaled, factor * np.append(sizes, [1, 2.0**-400]), rtol=1e-12)
+    assert by_products(X * sizes, y * 2.0**-400) is None  # where columns stay, squares would be out of range
+    assert_array_equal(reduced([(X * sizes, y * 2.0**-400)])[1], scaled)
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e-158, 1e-150, 1e-130, 1e130, 1e150, 1e160])
+def test_columns_whose_squares_are_hardly_numbers_lose_no_digit(size: float) -> None:
+    X, y = rows(3 * stack_rows(5), 3)
+    factor, scaled = reduced([(X, y)])[1], reduced([(X * size, y * size)])[1] / np.array([size, size, size, 1, size])
+    signs = np.sign(np.diag(factor) * np.diag(scaled))
+    assert_allclose(scaled * signs[:, None], factor, rtol=1e-11)
+
+
+def test_columns_that_are_nearly_orthogonal_stay_as_they_are() -> None:
+    X, y = rows(3 * stack_rows(6), 4)
+
+    def changed(X: Array, y: Array) -> int:
+        preconditioner = Preconditioner.of_sample(X, y, steep=STEEP)
+        assert preconditioner is not None
+        return len(preconditioner.left)
+
+    assert changed(X, y) == 0
+    assert changed(X, X @ np.ones(4) + 0.01 * y) == 1
+    assert changed(X + np.array([0, 0, 0, 100]), y) == 6  # the column of ones is one of them
+    assert changed(X @ [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0.01, 0], [0, 0, 0, 1]], y) == 6
+
+
+@pytest.mark.parametrize("d", [1, 20])
+@pytest.mark.parametrize("sort", [True, False])
+def test_later_rows_that_are_quite_different_are_reduced_as_well(d: int, sort: bool) -> None:
+    X, y = whole_numbers(4 * piece_rows(d + 2) + 5, d)
+    half = len(y) // 2
+    if sort:
+        order = np.argsort(X[:, 0])
+        X, y = X[order], y[order]
+    else:
+        X[half:, -1] = 1000 * X[half:, 0] + np.round(X[half:, -1] / 100)
+        y[half:] += X[half:, -1]
+    factor = reduced([(X, y)])[1]
+    assert_products_agree(factor, with_ones(X, y), 1e-14)
+
+
+def test_rows_that_the_first_preconditioner_does_not_suit_get_their_own() -> None:
+    X, y = rows(3 * stack_rows(5), 3)
+    other = X.copy()
+    other[:, 1] = other[:, 0] + 0.01 * other[:, 1]
+    first = Preconditioner.of_sample(X, y, steep=STEEP)
+    assert cholesky_factor(other, y, first) is None
+    assert_array_equal(counted_factor([(other, y)], first)[1], by_products(other, y, 0))
+    nearly_dependent(other)
+    assert_array_equal(counted_factor([(other, y)], first)[1], triangular_factor(with_ones(other, y)))
 
 
 def constant(X: Array) -> None:
@@ -188,7 +248,7 @@ def not_finite(X: Array) -> None:
 def test_data_that_products_might_lose_digits_of_are_left_to_reflections(spoil: Callable[[Array], None]) -> None:
     X, y = rows(2 * stack_rows(5), 3)
     spoil(X)
-    assert cholesky_factor(X, y) is None
+    assert by_products(X, y) is None
     assert_array_equal(reduced([(X, y)])[1], triangular_factor(with_ones(X, y)))
 
 
