@@ -9,9 +9,10 @@ import numpy as np
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array
 from gdexp.core.history import Block, Blocks, History, Marks, Steps
+from gdexp.core.memory import aligned
 from gdexp.core.problem import LeastSquares
 
-FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**19
+FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**20
 """Steps in the spectral engine's first block, and about how many parameters a block may hold."""
 LONGEST_STRIDE, STRIDE_NUMBERS = 64, 2**15
 """Most steps whose powers are computed one by one, and how many numbers their parameters may take for all modes."""
@@ -34,18 +35,15 @@ def iterative(problem: LeastSquares, lr: float, start: Array, history: History) 
     theta = start
     for _ in range(0, history.horizon + 1, ITERATIVE_BLOCK):
         # Always a whole block: BLAS rounds the rows of a matrix in ways that depend on how many there are.
-        mse = np.empty(ITERATIVE_BLOCK)
-        parameters, gradients = np.empty((2, ITERATIVE_BLOCK, problem.p))
+        block = history.block(ITERATIVE_BLOCK)
+        gradients = np.empty_like(block.parameters)
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(ITERATIVE_BLOCK):
-                parameters[step] = theta
-                mse[step], gradients[step] = loss_and_gradient(problem, theta)
+                block.parameters[step] = theta
+                block.mse[step], gradients[step] = loss_and_gradient(problem, theta)
                 theta = theta - lr * gradients[step]
-            gap, gradient_norm = problem.gap(parameters), np.hypot.reduce(gradients, axis=1)
-        block = history.block(ITERATIVE_BLOCK)
-        size = len(block.steps)
-        block.mse[:], block.gap[:], block.gradient_norm[:] = mse[:size], gap[:size], gradient_norm[:size]
-        block.parameters[:] = parameters[:size]
+            block.gap[:] = problem.gap(block.parameters)
+            np.hypot.reduce(gradients, axis=1, out=block.gradient_norm)
         yield block
 
 
@@ -80,68 +78,83 @@ def stacked(
     power is the product of a far and a near one, so that sums over the modes are products of two small matrices. Only
     a first block is the same to the last bit for several runs as for one.
     """
-    # A run at a time, because BLAS rounds the product of a matrix in other ways than those of its rows.
-    amplitudes = np.stack([problem.amplitudes(start) for start in starts])
-    eigenvalues = problem.spectrum.eigenvalues
-    roots = np.sqrt(eigenvalues / 2)
-    # Of each mode: its part of the loss and of the gradient at the start, and what it adds to the parameters at last.
-    parts = np.stack([amplitudes, 2 * roots * amplitudes], axis=1)
-    directions = -(amplitudes / roots)[..., None] * problem.spectrum.right.T
-    stride = min(max(STRIDE_NUMBERS // problem.p**2, 1), LONGEST_STRIDE)
-    rows = np.empty((len(starts), 1 + 2 * len(eigenvalues), stride, problem.p))
-    with np.errstate(over="ignore", invalid="ignore"):
-        # Modes that start at their minimum stay there, also where the others overflow: no 0 * inf.
-        rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
-        near = shrinkage(rates, np.arange(stride))
-        within = progress(rates, np.arange(stride), near)
-        # Of the parameters in a stride: where they begin, what the modes did before it, and what they do within it.
-        rows[:, 1 : 1 + len(eigenvalues)] = directions[:, :, None]
-        np.multiply(within[..., None], directions[:, :, None], out=rows[:, 1 + len(eigenvalues) :])
-
-    def factors(steps: range) -> tuple[Array, Array, Array]:
-        """Return the norms of `steps`, and the two matrices whose product their parameters are."""
-        strides = np.arange(steps.start, steps.stop, stride)
-        with np.errstate(over="ignore", invalid="ignore"):
-            far = shrinkage(rates, strides)
-            remaining = np.abs(far[..., 0])
-            counts, moves = significant(remaining, np.abs(parts)), (remaining >= NEGLIGIBLE_MOVE).any(axis=0)
-            lengths = norms(far[:, None, counts] * parts[:, :, counts, None], near[:, None, counts])
-            far = far[:, moves]
-            before = progress(rates[:, moves], strides, far)
-            far = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)
-            weights = np.concatenate([np.ones((len(starts), 1, len(strides))), before, far], axis=1)
-            near_rows = rows if moves.all() else rows[:, np.concatenate([[True], moves, moves])]
-            near_rows[:, 0] = (starts + directions[:, ~moves].sum(axis=1))[:, None]
-        return lengths, weights, near_rows.reshape(*near_rows.shape[:2], -1)
-
+    modes = Modes(problem, lrs, starts)
     history = histories[0]
-    for steps in spans(history.length, history.horizon, unit=GROUP * stride, longest=BLOCK_NUMBERS // problem.p):
-        lengths, weights, near_rows = factors(steps)
+    for steps in spans(history.length, history.horizon, unit=GROUP * modes.stride, longest=BLOCK_NUMBERS // problem.p):
         blocks = [history.block(len(steps)) for history in histories]
+        strides = np.arange(steps.start, steps.stop, modes.stride)
         with np.errstate(over="ignore", invalid="ignore"):
-            for run, block in enumerate(blocks):
-                size = len(block.steps)
-                np.square(lengths[run, 0, :size], out=block.gap)
-                np.add(problem.minimum_mse, block.gap, out=block.mse)
-                block.gradient_norm[:] = lengths[run, 1, :size]
-                if size == len(steps):
-                    products(weights[run], near_rows[run], block.parameters)
-                else:
-                    block.parameters[:] = products(weights[run], near_rows[run]).reshape(-1, problem.p)[:size]
+            far = shrinkage(modes.rates, strides)
+            modes.move(blocks, strides, far)
+            # The norms after the parameters: so they are still in a fast cache for the rules that read them.
+            modes.measure(blocks, far)
         yield blocks
 
 
-def significant(remaining: Array, parts: Array) -> Marks:
-    """Mark the modes, (m,), that count in a sum of squares over modes when `remaining` (r, m) of `parts` (r, 2, m) is.
+class Modes:
+    """The modes of a problem, m of them, in several runs at once: what all blocks of their steps share.
 
-    A mode that shrinks faster than another and whose part is negligible beside it never counts again. One that has not
-    begun to shrink always does, so that the first steps of several runs are those of each. Nothing is negative.
+    `rates` (r, m) is how much of each mode a step takes away, `stride` how many steps have their powers computed one by
+    one.
     """
-    slowest = np.argmax(np.where(parts[:, 0] == 0, 0, remaining), axis=1)
+
+    def __init__(self, problem: LeastSquares, lrs: Array, starts: Array) -> None:
+        # A run at a time, because BLAS rounds the product of a matrix in other ways than those of its rows.
+        amplitudes = np.stack([problem.amplitudes(start) for start in starts])
+        eigenvalues = problem.spectrum.eigenvalues
+        roots = np.sqrt(eigenvalues / 2)
+        self.stride = min(1 << max(STRIDE_NUMBERS // problem.p**2, 1).bit_length() - 1, LONGEST_STRIDE)
+        self._starts, self._minimum_mse, self._m = starts, problem.minimum_mse, len(eigenvalues)
+        # Of each mode: its part of the loss and of the gradient at the start, and all that it adds to the parameters.
+        self._parts = np.stack([amplitudes, 2 * roots * amplitudes], axis=1)
+        self._directions = -(amplitudes / roots)[..., None] * problem.spectrum.right.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            # Modes that start at their minimum stay there, also where the others overflow: no 0 * inf.
+            self.rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
+            self._slowest = np.argmin(np.where(amplitudes == 0, 2, np.minimum(self.rates, 2 - self.rates)), axis=1)
+            self._near = shrinkage(self.rates, np.arange(self.stride))
+            within = progress(self.rates, np.arange(self.stride), self._near)
+            # Of the parameters in a stride: what the modes did before it, where they begin, and what they do within it,
+            # in such an order that modes which end first, the steepest as a rule, are at both ends.
+            self._rows = aligned(len(starts), 2 * self._m + 1, self.stride, problem.p)
+            self._rows[:, : self._m] = self._directions[:, :, None]
+            np.multiply(within[..., None], self._directions[:, :, None], out=self._rows[:, : self._m : -1])
+
+    def move(self, blocks: Sequence[Block], strides: Steps, far: Array) -> None:
+        """Fill in the parameters of blocks, of whose modes `far` (r, m, f) is left where their `strides` (f,) begin."""
+        ended = leading(np.abs(far[..., 0]) < NEGLIGIBLE_MOVE)
+        far = far[:, ended:]
+        before = progress(self.rates[:, ended:], strides, far)
+        within = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)[:, ::-1]
+        weights = np.concatenate([before, np.ones((len(far), 1, len(strides))), within], axis=1)
+        self._rows[:, self._m] = (self._starts + self._directions[:, :ended].sum(axis=1))[:, None]
+        rows = self._rows[:, ended : 2 * self._m + 1 - ended]
+        for run, block in enumerate(blocks):
+            products(weights[run], rows[run].reshape(len(rows[run]), -1), block.parameters)
+
+    def measure(self, blocks: Sequence[Block], far: Array) -> None:
+        """Fill in the losses, gaps and gradient norms of blocks, of whose modes `far` (r, m, f) is left."""
+        idle = negligible(np.abs(far[..., 0]), np.abs(self._parts), self._slowest) if blocks[0].steps.start else 0
+        lengths = norms(far[:, None, idle:] * self._parts[:, :, idle:, None], self._near[:, None, idle:])
+        for block, (root, gradient_norm) in zip(blocks, lengths, strict=True):
+            np.square(root, out=block.gap)
+            np.add(self._minimum_mse, block.gap, out=block.mse)
+            block.gradient_norm[:] = gradient_norm
+
+
+def negligible(remaining: Array, parts: Array, slowest: Array) -> int:
+    """Return how many leading modes do not count in a sum of squares when `remaining` (r, m) of `parts` (r, 2, m) is.
+
+    A mode that shrinks faster than another, of which `slowest` (r,) is the one that lasts, and whose part is negligible
+    beside it never counts again. Nothing is negative.
+    """
     parts = remaining[:, None] * parts
-    large = parts >= NEGLIGIBLE_PART * parts[np.arange(len(parts)), :, slowest, None]
-    marks: Marks = (large | (remaining == 1)[:, None]).reshape(-1, parts.shape[-1]).any(axis=0)
-    return marks
+    return leading(parts < NEGLIGIBLE_PART * parts[np.arange(len(parts)), :, slowest, None])
+
+
+def leading(marks: Marks) -> int:
+    """Return how many of the first modes, the last axis, are marked in every respect."""
+    return int(np.logical_and.accumulate(marks.reshape(-1, marks.shape[-1]).all(axis=0)).sum())
 
 
 def spans(first: int, horizon: int, *, unit: int, longest: int) -> Iterator[range]:

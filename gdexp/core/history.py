@@ -14,15 +14,17 @@ from gdexp.core.factor import Array
 Steps: TypeAlias = NDArray[np.signedinteger[Any]]
 Marks: TypeAlias = NDArray[np.bool_]
 
+WHOLE = 1024
+"""There is room for a multiple of so many steps: engines compute whole blocks, also past the horizon."""
 FIRST_ROOM = 2**23
 """Numbers that the parameters of a descent may take before more room is made for them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Consecutive steps: `steps`, `mse`, `gap` and `gradient_norm` of shape (b,), `parameters` of shape (b, p)."""
+    """Consecutive `steps`, b of them: `mse`, `gap` and `gradient_norm` of shape (b,), `parameters` of shape (b, p)."""
 
-    steps: Steps
+    steps: range
     mse: Array
     gap: Array
     gradient_norm: Array
@@ -39,17 +41,17 @@ class History:
         self.horizon = horizon
         self.length = 0
         # Memory that is not written to is none: most descents never need more than this.
-        room = min(horizon + 1, max(FIRST_ROOM // p, 1))
+        room = min(-(-(horizon + 1) // WHOLE) * WHOLE, max(FIRST_ROOM // p, 1))
         self._arrays = [np.empty((room, *shape)) for shape in ((), (), (), (p,))]
 
     def block(self, size: int) -> Block:
-        """Return the next `size` steps, or those to the horizon where they are fewer, for an engine to fill in."""
-        first, end = self.length, min(self.length + size, self.horizon + 1)
+        """Return the next `size` steps, for an engine to fill in."""
+        first, end = self.length, self.length + size
         if end > len(self._arrays[0]):
-            self._grow(min(2 * end, self.horizon + 1))
+            self._grow(max(min(2 * end, self.horizon + WHOLE), end))
         self.length = end
         mse, gap, gradient_norm, parameters = (kept[first:end] for kept in self._arrays)
-        return Block(np.arange(first, end), mse, gap, gradient_norm, parameters)
+        return Block(range(first, end), mse, gap, gradient_norm, parameters)
 
     def _grow(self, room: int) -> None:
         for place, kept in enumerate(self._arrays):
@@ -65,6 +67,7 @@ class History:
 
         No block may be looked at any more.
         """
-        for kept in self._arrays:
-            kept.resize((length, *kept.shape[1:]), refcheck=False)
-        return self._arrays
+        if len(self._arrays[0]) > 1.125 * length:
+            for kept in self._arrays:
+                kept.resize((length, *kept.shape[1:]), refcheck=False)
+        return [kept[:length] for kept in self._arrays]

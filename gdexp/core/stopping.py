@@ -66,7 +66,9 @@ class Stopping:
         if self.relative_decrease is not None:
             losses = np.concatenate([earlier, block.mse])
             rules[StopReason.CONVERGED] = settles(losses, self.relative_decrease, self.patience)[len(earlier) :]
-        rules[StopReason.MAX_ITERATIONS] = block.steps == self.max_iterations
+        rules[StopReason.MAX_ITERATIONS] = np.zeros(len(block.steps), dtype=np.bool_)
+        if self.max_iterations in block.steps:
+            rules[StopReason.MAX_ITERATIONS][self.max_iterations - block.steps.start] = True
         return rules
 
 

@@ -61,7 +61,7 @@ def audit(columns: Mapping[str, Array], rules: Mapping[str, Stopping], minimum: 
 
     `columns` holds `mse`, `gap` and `gradient_norm`, each of shape (K + 1,); `minimum` is the least loss.
     """
-    steps = np.arange(len(columns["mse"]))
+    steps = range(len(columns["mse"]))
     block = Block(steps, columns["mse"], columns["gap"], columns["gradient_norm"], np.empty((len(steps), 0)))
     known = {**rules, f"loss_threshold={NEAR_MINIMUM} x minimum": _alone("loss_threshold", NEAR_MINIMUM * minimum)}
     return {name: _first(block, rule) for name, rule in known.items()}

@@ -169,9 +169,20 @@ def test_the_fields_of_a_trajectory_cannot_be_replaced(trajectory: Trajectory, n
         setattr(trajectory, name, None)
 
 
-def test_a_trajectory_holds_no_more_than_its_steps(trajectory: Trajectory) -> None:
+@pytest.mark.parametrize("steps", [10, 1000, 5000])
+@pytest.mark.parametrize("horizon", [5000, 10**9])
+def test_a_trajectory_holds_hardly_more_memory_than_its_steps(
+    seven_cars: LeastSquares, steps: int, horizon: int
+) -> None:
+    whole = descend(seven_cars, lr=0.001, start=zero(seven_cars), stopping=Stopping(max_iterations=5000))
+    threshold = None if steps == horizon else float(whole.mse[steps])
+    stopping = Stopping(max_iterations=horizon, loss_threshold=threshold)
+    trajectory = descend(seven_cars, lr=0.001, start=zero(seven_cars), stopping=stopping)
+    assert trajectory.steps == steps
     for name in FIELDS:
-        assert getattr(trajectory, name).base is None
+        values = getattr(trajectory, name)
+        assert isinstance(values.base, np.ndarray)
+        assert values.base.nbytes <= 1.125 * values.nbytes
 
 
 @each_engine

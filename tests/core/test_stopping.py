@@ -221,12 +221,12 @@ def test_of_several_rules_at_one_step_the_first_of_the_list_is_the_reason(
 
 
 def test_the_marks_come_in_order_of_precedence() -> None:
-    block = Block(np.arange(2), np.ones(2), np.ones(2), np.ones(2), np.ones((2, 1)))
+    block = Block(range(2), np.ones(2), np.ones(2), np.ones(2), np.ones((2, 1)))
     assert list(EVERYTHING.marks(block, np.empty(0), LIMIT)) == list(StopReason)
 
 
 def test_a_rule_that_is_off_marks_nothing() -> None:
-    block = Block(np.arange(2), np.zeros(2), np.zeros(2), np.zeros(2), np.zeros((2, 1)))
+    block = Block(range(2), np.zeros(2), np.zeros(2), np.zeros(2), np.zeros((2, 1)))
     assert list(Stopping().marks(block, np.empty(0), LIMIT)) == [StopReason.DIVERGED, StopReason.MAX_ITERATIONS]
 
 
