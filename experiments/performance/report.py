@@ -13,7 +13,9 @@ METHOD = f"""\
   medians, with the quartiles in brackets. "1x" after it means that there was one repetition: whoever needs more than
   {LONG_SECONDS} seconds for one gets no second.
 - Before each turn one thread waits for {REST_SECONDS} seconds, awake, so that those of whoever came before have come to
-  rest. One read of the data is therefore the fastest of ten in a row.
+  rest.
+- One read of the data is what its bytes take at memory bandwidth: that of the fastest of ten reads in a row of 256 MiB,
+  as data of a few MiB stay in the processor's cache when they are read again.
 - The ratio after a peer is its time divided by gdexp's: above 1, gdexp is faster. The ratio after a limit is gdexp's
   time divided by the limit's: 1 is the best that there is.
 - Whether an aim was met is computed from the medians.

@@ -22,10 +22,12 @@ def trained(problem: Problem) -> Trajectory:
     return descend(squares, lr=LR, start=zero(squares), stopping=Stopping(max_iterations=problem.steps))
 
 
-def one_read(problem: Problem) -> float:
-    """Return the sum of squares of all data: one read of each number, by BLAS."""
-    flat = problem.X.reshape(-1)
-    return float(flat @ flat + problem.y @ problem.y)
+def one_read(problem: Problem, settings: Settings) -> Contender:
+    """Return the limit: each number of the data read once at memory bandwidth, measured on more than a cache holds."""
+    numbers = np.ones(settings.size(2**25, 2**15))
+    share = (problem.X.nbytes + problem.y.nbytes) / numbers.nbytes
+    note = f"at {numbers.nbytes // 2**20} MiB's bandwidth"
+    return Contender("one read of the data", "limit", lambda: fastest(lambda: numbers @ numbers), note, share)
 
 
 def one_write(problem: Problem) -> Array:
@@ -46,11 +48,11 @@ def measured(
     contenders = [
         Contender("gdexp", "gdexp", lambda: trained(problem).mse),
         *(Contender(name, "peer", peer(timed), note, scale) for name, peer in PEERS.items()),
-        Contender("one read of the data", "limit", lambda: fastest(lambda: one_read(problem))),
+        one_read(problem, settings),
         *(extra or []),
     ]
     tiny = Problem(problem.X[:100], problem.y[:100], 2)
-    for work in (lambda: trained(tiny), numpy_loop(tiny), lambda: one_read(problem)):
+    for work in (lambda: trained(tiny), numpy_loop(tiny)):
         work()
     samples = interleaved(contenders, settings.repetitions)
     for name in PEERS:
