@@ -41,10 +41,10 @@ SAMPLE_ROWS = 16
 """Rows for each column, evenly spread, whose factor the preconditioner is."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
 """How far the preconditioner, and the Gram matrix, may magnify rounding errors."""
-STEEP = 4.0
+OBLIQUE = 4.0
 """What makes a column of the first piece too oblique to those before it to stay as it is, as Preconditioner says."""
-SMALLEST_SIZE = 1e-140
-"""Of a column: its square, and those of the numbers that count in it, keep all their digits."""
+LEAST_SQUARE = 1e-280
+"""Of a column's norm: so it, and the squares of the numbers that count in it, keep all their digits."""
 
 
 def triangular_factor(rows: Array) -> Array:
@@ -75,20 +75,21 @@ def merge(first: Array, second: Array) -> Array:
 class Preconditioner:
     """An upper triangular R0 such that the columns of Q = [X, 1, y] R0^-1 are nearly orthogonal.
 
-    `factor` is R0, of shape (d + 2, d + 2), and `left` the rows of its transposed inverse after those that are the
-    identity's.
+    `factor` is R0, of shape (d + 2, d + 2); `left` the last rows of its transposed inverse: the columns of Q before
+    theirs are those of the data. `sizes` (d + 2,) are the norms of Q's columns in the sample that R0 comes from.
     """
 
     factor: Array
     left: Array
+    sizes: Array
 
     @classmethod
-    def of_sample(cls, X: Array, y: Array, *, steep: float) -> Preconditioner | None:
-        """Return the R factor of evenly spread rows; the columns of X and 1, or all, stay as they are if each may.
+    def of_sample(cls, X: Array, y: Array, *, keep: bool) -> Preconditioner | None:
+        """Return the R factor of evenly spread rows; if `keep`, columns of X and 1 that are nearly orthogonal stay.
 
-        A column may if R0 magnifies its rounding errors less than `steep` times, and if more than a `steep`-th of it is
-        not in the span of those before it: none may where `steep` is 1 or less. Return None where the errors grow too
-        much, or where the rows are too few for products to be faster.
+        They do if R0 magnifies the rounding errors of each less than OBLIQUE times, and if more than that part of each
+        is not in the span of those before it. Return None where the errors grow too much, or where the rows are too few
+        for products to be faster.
         """
         columns = X.shape[1] + 2
         if not panel_rows(columns) or len(y) < 2 * stack_rows(columns):
@@ -97,20 +98,21 @@ class Preconditioner:
         with np.errstate(all="ignore"):
             try:
                 factor = triangular_factor(with_ones(X[::step], y[::step]))
-                sizes = np.abs(factor).max(axis=0)
-                scaled = factor / sizes
+                largest = np.abs(factor).max(axis=0)
+                scaled = factor / largest
                 inverse = np.linalg.inv(scaled)
             except np.linalg.LinAlgError:
                 return None
             growth = (np.abs(inverse) @ np.abs(scaled)).sum(axis=0)
             if not growth.max() <= MOST_GROWTH:
                 return None
-            inverse /= sizes[:, None]
-            stay = np.maximum(growth, 1 / np.abs(np.diag(scaled))) < steep
-            kept = columns if stay.all() else columns - 1 if stay[:-1].all() else 0
+            inverse /= largest[:, None]
+            oblique = np.maximum(growth, 1 / np.abs(np.diag(scaled))) >= OBLIQUE
+            kept = columns - 1 if keep and not oblique[:-1].any() else 0
+            sizes = np.append(np.hypot.reduce(factor[:, :kept], axis=0), np.ones(columns - kept))
             factor[:kept, kept:] = inverse[:kept, :kept] @ factor[:kept, kept:]
             factor[:kept, :kept] = np.eye(kept)
-        return cls(factor, inverse.T[kept:])
+        return cls(factor, inverse.T[kept:], sizes)
 
 
 def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -> Array | None:
@@ -119,7 +121,8 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
     Multiplied by the inverse of R0 the rows are Q, whose columns are so near to orthogonal that their Gram matrix loses
     nothing: R = chol(Q^T Q) R0. To round the inverse and Q is to move column k of the data by a few eps of its norm
     times sum_j (|R0^-1| |R0|)_jk, the columns of R0 scaled alike; to round the Gram matrix, by a few eps times its
-    condition number, its columns scaled alike. Both are checked, and that no square leaves the range of floats.
+    condition number, which is that of the columns in units of their sizes in the sample: so it is large, too, where the
+    rows are not scaled as R0 is. Both are checked, and that no square leaves the range of floats.
     """
     if preconditioner is None:
         return None
@@ -131,6 +134,7 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
     # A last row of zeros keeps NumPy from BLAS's syrk, which takes twice as long for products of this shape.
     left = np.concatenate([preconditioner.left, np.zeros((1, columns))])
     kept = columns + 1 - len(left)
+    # Where columns stay, A is the first rows of Q, whose last are made of it.
     changed = aligned(BLOCKS, len(left), block)
     Q = aligned(BLOCKS, columns + 1, block) if kept else changed
     A = Q[:, :-1] if kept else aligned(BLOCKS, columns, block)
@@ -149,10 +153,10 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
                 Q[:, kept:] = changed
             np.matmul(Q[:, :-1], Q.swapaxes(1, 2), out=product)
         gram = products.sum(axis=(0, 1))[:, :-1]
-        sizes = np.sqrt(np.diag(gram))
+        scaled = gram / preconditioner.sizes / preconditioner.sizes[:, None]
         try:
-            eigenvalues = np.linalg.eigvalsh(gram / sizes / sizes[:, None])
-            if not (sizes.min() > SMALLEST_SIZE and eigenvalues[-1] <= WORST_CONDITION * eigenvalues[0]):
+            eigenvalues = np.linalg.eigvalsh(scaled)
+            if not (np.diag(gram).min() > LEAST_SQUARE and eigenvalues[-1] <= WORST_CONDITION * eigenvalues[0]):
                 return None
             factor: Array = np.linalg.cholesky(gram).T @ preconditioner.factor
         except np.linalg.LinAlgError:
@@ -178,7 +182,7 @@ def reduced(chunks: Iterable[Chunk]) -> tuple[int, Array]:
         raise DataError("the data have no row")
     X, y = joined(first)
     columns = X.shape[1] + 2
-    reduce = partial(counted_factor, preconditioner=Preconditioner.of_sample(X, y, steep=STEEP))
+    reduce = partial(counted_factor, preconditioner=Preconditioner.of_sample(X, y, keep=True))
     pieces = chain([[(X, y)]], pieces)
     # The columns of wide data are enough for the threads of BLAS, which two callers at once only slow down.
     parts = mapped(reduce, pieces) if panel_rows(columns) else map(reduce, pieces)
@@ -195,12 +199,12 @@ def counted_factor(piece: list[Chunk], preconditioner: Preconditioner | None) ->
     """Return how many rows a piece has, and the R factor of [X, 1, y] over them.
 
     `preconditioner` is that of the first piece. A piece that it does not suit, as its rows are quite different, gets
-    one of its own, with all columns; one that none suits is left to Householder's reflections.
+    one of its own, for all columns; one that none suits is left to Householder's reflections.
     """
     X, y = joined(piece)
     factor = cholesky_factor(X, y, preconditioner)
     if factor is None:
-        factor = cholesky_factor(X, y, Preconditioner.of_sample(X, y, steep=0))
+        factor = cholesky_factor(X, y, Preconditioner.of_sample(X, y, keep=False))
     return len(y), factor if factor is not None else triangular_factor(with_ones(X, y))
 
 

@@ -38,25 +38,27 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
             return False
         try:
             result.set_result(function(item))
-        except BaseException as fault:
+        except Exception as fault:
             result.set_exception(fault)
+        except BaseException as interrupt:  # of the caller, who must not wait for it
+            result.set_exception(interrupt)
+            raise
+        finally:
+            del item, result  # which what was raised would hold on to
         return True
-
-    def compute_all() -> None:
-        while compute_one():
-            pass
 
     with ThreadPoolExecutor(max(cores - 1, 1)) as pool:
         try:
             for item in chain(first, items):
                 results.append(Future())
                 waiting.append((item, results[-1]))
-                pool.submit(compute_all)
+                pool.submit(compute_one)
                 if len(waiting) > cores:
                     compute_one()
-                while results and results[0].done():
+                while results and (results[0].done() or len(results) > 2 * cores):
                     yield results.popleft().result()
-            compute_all()
+            while compute_one():
+                pass
             while results:
                 yield results.popleft().result()
         finally:

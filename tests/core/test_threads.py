@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,13 +53,71 @@ def test_the_caller_and_a_thread_compute_at_the_same_time() -> None:
     assert first != second
 
 
-def test_the_items_of_a_mapping_are_drawn_by_the_caller_and_not_far_ahead() -> None:
+def test_the_items_of_a_mapping_are_drawn_by_the_caller_and_not_far_ahead_of_a_slow_one() -> None:
     drawn: list[int] = []
-    results = mapped(lambda number: number, numbers(100, drawn))
+    slow = threading.Event()
+    caller = threading.get_ident()
+
+    def compute(number: int) -> int:
+        # Whoever has the first item waits: a thread until the caller can draw no more, the caller not at all.
+        if number == 0 and threading.get_ident() != caller:
+            slow.wait(1)
+        return number
+
+    results = mapped(compute, numbers(100, drawn))
     for number in range(50):
         assert next(results) == number
         assert len(drawn) <= number + 6
     results.close()  # type: ignore[attr-defined]
+
+
+def test_a_caller_who_stops_early_leaves_nothing_to_compute() -> None:
+    computed: list[int] = []
+
+    def compute(number: int) -> int:
+        time.sleep(0.01)
+        computed.append(number)
+        return number
+
+    results = mapped(compute, numbers(100))
+    next(results)
+    before = len(computed)
+    results.close()  # type: ignore[attr-defined]
+    assert len(computed) <= before + 1  # what the other thread was at
+
+
+def test_an_interrupt_of_the_caller_is_raised_at_once() -> None:
+    caller, drawn = threading.get_ident(), []
+
+    def compute(number: int) -> int:
+        if threading.get_ident() == caller:
+            drawn.append(number)
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        return number
+
+    with pytest.raises(KeyboardInterrupt):
+        list(mapped(compute, numbers(100)))
+    assert len(drawn) == 1
+
+
+def test_what_could_not_be_computed_is_not_held_on_to() -> None:
+    class Item:
+        pass
+
+    items = [Item() for _ in range(4)]
+    alive = [weakref.ref(item) for item in items]
+
+    def compute(_: Item) -> None:
+        raise ValueError
+
+    gc.disable()
+    try:
+        with pytest.raises(ValueError):  # noqa: PT011
+            list(mapped(compute, iter([items.pop() for _ in range(4)])))
+        assert [item() for item in alive] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_items_ahead_are_drawn_by_another_thread_and_no_more_than_two() -> None:
