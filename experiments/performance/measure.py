@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import subprocess
@@ -18,6 +19,8 @@ Role = Literal["gdexp", "peer", "limit", "reference"]
 
 LONG_SECONDS = 60
 """A repetition that takes longer is the only one."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt, from malloc.h."""
 REST_SECONDS = 0.15
 """How long nobody works before a repetition: for a tenth of a second threads of BLAS wait for more work, and take a
 core from whoever comes next."""
@@ -133,6 +136,14 @@ def fastest(work: Callable[[], Any], times: int = 10) -> Measured:
         result = work()
         seconds.append(time.perf_counter() - started)
     return Measured(min(seconds), result)
+
+
+def keep_memory() -> None:
+    """Let memory that is given back stay with the process, where the C library can be asked to (glibc)."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, 2**25)
+        library.mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
 def rest() -> None:

@@ -16,6 +16,9 @@ METHOD = f"""\
   rest.
 - One read of the data is what its bytes take at memory bandwidth: that of the fastest of ten reads in a row of 256 MiB,
   as data of a few MiB stay in the processor's cache when they are read again.
+- In rows 1 and 2 gdexp has done the work once before the clock starts, and memory that anybody gives back stays with
+  the process. Otherwise some turns would pay for pages of the operating system that others have given back: in a
+  virtual machine 17 MB of a trajectory can take as long as all the rest. Whole processes (row 6) pay for theirs.
 - The ratio after a peer is its time divided by gdexp's: above 1, gdexp is faster. The ratio after a limit is gdexp's
   time divided by the limit's: 1 is the best that there is.
 - Whether an aim was met is computed from the medians.

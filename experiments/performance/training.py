@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.performance.descents import LR, Array, Problem, generated, jax_scan, numpy_loop, torch_sgd
-from experiments.performance.measure import Contender, Sample, fastest, interleaved
+from experiments.performance.measure import Contender, Sample, fastest, interleaved, keep_memory
 from experiments.performance.profiles import by_module
 from experiments.performance.results import Aim, Case, Profile, Settings, check_same
 from gdexp.core import LeastSquares, Stopping, Trajectory, descend, zero
@@ -42,6 +42,7 @@ def measured(
 
     Peers that would take minutes are timed on the first `timed_steps` steps, each of which costs them the same.
     """
+    keep_memory()
     timed = Problem(problem.X, problem.y, timed_steps or problem.steps)
     note = f"extrapolated from {timed.steps:,} steps" if timed_steps else ""
     scale = problem.steps / timed.steps
@@ -52,7 +53,7 @@ def measured(
         *(extra or []),
     ]
     tiny = Problem(problem.X[:100], problem.y[:100], 2)
-    for work in (lambda: trained(tiny), numpy_loop(tiny)):
+    for work in (lambda: trained(tiny), numpy_loop(tiny), lambda: trained(problem)):
         work()
     samples = interleaved(contenders, settings.repetitions)
     for name in PEERS:
