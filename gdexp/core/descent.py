@@ -115,8 +115,6 @@ def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: flo
 
 def finite_steps(block: Block) -> int:
     """Return how many steps of `block` come before the first with a number that is not finite."""
-    if all(np.isfinite(values).all() for values in (block.mse, block.gap, block.gradient_norm)):
-        return len(block.steps)
     finite = np.isfinite(block.mse) & np.isfinite(block.gradient_norm)
     # With a column of ones no mode that is not null has an eigenvalue below 2 (p eps)^2, so a finite gap bounds the
     # parameters, of which there are many.

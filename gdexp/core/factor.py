@@ -66,9 +66,9 @@ def panel_rows(columns: int) -> int:
     return rows if rows >= 4 * columns else 0  # fewer would hardly shrink
 
 
-def merge(first: Array, second: Array) -> Array:
-    """Return the R factor of the rows of both factors together."""
-    return triangular_factor(np.concatenate([first, second]))
+def merge(*factors: Array) -> Array:
+    """Return the R factor of the rows of all factors together: a single one as it is."""
+    return triangular_factor(np.concatenate(factors)) if len(factors) > 1 else factors[0]
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,9 @@ def reduced(chunks: Iterable[Chunk]) -> tuple[int, Array]:
     for rows, factor in parts:
         n += rows
         factors.append(factor)
-        if len(factors) * columns >= panel_rows(columns) and len(factors) > 1:
-            factors = [triangular_factor(np.concatenate(factors))]
-    return n, triangular_factor(np.concatenate(factors)) if len(factors) > 1 else factors[0]
+        if len(factors) * columns >= panel_rows(columns):
+            factors = [merge(*factors)]
+    return n, merge(*factors)
 
 
 def counted_factor(piece: list[Chunk], preconditioner: Preconditioner | None) -> tuple[int, Array]:

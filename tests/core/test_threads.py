@@ -67,7 +67,7 @@ def test_the_items_of_a_mapping_are_drawn_by_the_caller_and_not_far_ahead_of_a_s
     results = mapped(compute, numbers(100, drawn))
     for number in range(50):
         assert next(results) == number
-        assert len(drawn) <= number + 6
+        assert len(drawn) <= number + 5
     results.close()  # type: ignore[attr-defined]
 
 
