@@ -34,9 +34,9 @@ BLOCK_NUMBERS = 2**12
 """Numbers of one product of matrices, for the same reasons."""
 BLOCKS = 8
 """Blocks that one call of NumPy multiplies."""
-STACKS = 32
+STACKS = 34
 """Such calls that a thread carries out before it hands in a factor: with half as many, the checks and the merge take a
-tenth of the time or more."""
+tenth of the time or more. So many are 50,000 rows of 20 features: round numbers of rows leave no short last piece."""
 SAMPLE_ROWS = 16
 """Rows for each column, evenly spread, whose factor the preconditioner is."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
