@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from gdexp.core.blocks import Block, Blocks, joined
 from gdexp.core.checks import choice, number
 from gdexp.core.engines import ENGINES
 from gdexp.core.errors import DataError, ParameterError
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, Blocks, History
 from gdexp.core.problem import LeastSquares
 from gdexp.core.stopping import BLOW_UP, Stopping, StopReason
 
@@ -24,19 +26,30 @@ TARGETS = (1e-2, 1e-4, TARGET_GAP)
 class Trajectory:
     """Everything that descent went through; entry k of each array is the state after k updates.
 
-    `mse`, `gap` (loss above the minimum) and `gradient_norm` have shape (K + 1,), `parameters` (K + 1, p).
-    The arrays are read-only.
+    `mse`, `gap` (loss above the minimum) and `gradient_norm` have shape (K + 1,), `parameters` (K + 1, p): so many
+    numbers that they are computed when they are first looked at, from each step in `fills` on by what stands there. The
+    arrays are read-only.
     """
 
     mse: Array = field(repr=False)
     gap: Array = field(repr=False)
     gradient_norm: Array = field(repr=False)
-    parameters: Array = field(repr=False)
     reason: StopReason
+    p: int
+    fills: Mapping[int, Callable[[Array], None]] = field(repr=False)
 
     def __post_init__(self) -> None:
-        for values in (self.mse, self.gap, self.gradient_norm, self.parameters):
+        for values in (self.mse, self.gap, self.gradient_norm):
             values.setflags(write=False)
+
+    @cached_property
+    def parameters(self) -> Array:
+        """The parameters, shape (K + 1, p): the weights in the order of the features, then the bias."""
+        values = np.empty((len(self.mse), self.p))
+        for step, fill in self.fills.items():
+            fill(values[step:])
+        values.setflags(write=False)
+        return values
 
     @property
     def steps(self) -> int:
@@ -70,34 +83,42 @@ def descend(
     """
     lr, start = number("lr", lr, above=0), check_start(problem, start)
     stopping = stopping or Stopping()
-    record = Record(problem, start, stopping)
-    return record.ended(ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, record.history))
+    blocks = ENGINES[choice("engine", engine, ENGINES)](problem, lr, start, stopping.max_iterations)
+    return Record(problem, start, stopping).ended(blocks)
 
 
 class Record:
-    """A descent as it is made: its `history`, and the `reason` for its end once a rule holds."""
+    """A descent as it is made: the blocks of its steps so far, and the `reason` for its end once a rule holds."""
 
     def __init__(self, problem: LeastSquares, start: Array, stopping: Stopping) -> None:
-        self.history = History(problem.p, stopping.max_iterations)
         self.reason: StopReason | None = None
         self._stopping = stopping
         with np.errstate(over="ignore"):
             self._divergence = float(BLOW_UP * np.maximum(problem.mse(start), problem.mean_square_target))
+        self._blocks: list[Block] = []
+        self._last_losses = np.empty(0)
         self._length = 0
 
     def take(self, block: Block) -> None:
-        """Keep what comes before the end of the descent in the next block of its history."""
-        earlier = self.history.losses(self._length - self._stopping.patience, self._length)
-        length, self.reason = first_stop(block, self._stopping, earlier, self._divergence)
+        """Keep what comes before the end of the descent in the next block."""
+        length, self.reason = first_stop(block, self._stopping, self._last_losses, self._divergence)
+        patience = self._stopping.patience
+        self._last_losses = np.append(self._last_losses, block.mse[-patience:])[-patience:]
+        self._blocks.append(block)
         self._length += length
 
     def ended(self, blocks: Blocks) -> Trajectory:
         """Take `blocks` until a rule holds, and return the descent."""
         while self.reason is None:
             self.take(next(blocks))
-        blocks.close()
-        mse, gap, gradient_norm, parameters = self.history.cut(self._length)
-        return Trajectory(mse, gap, gradient_norm, parameters, self.reason)
+        return Trajectory(
+            joined((block.mse for block in self._blocks), self._length),
+            joined((block.gap for block in self._blocks), self._length),
+            joined((block.gradient_norm for block in self._blocks), self._length),
+            self.reason,
+            self._blocks[0].p,
+            {block.steps.start: block.fill_parameters for block in self._blocks},
+        )
 
 
 def first_stop(block: Block, stopping: Stopping, earlier: Array, divergence: float) -> tuple[int, StopReason | None]:
@@ -129,7 +150,7 @@ def check_start(problem: LeastSquares, start: Array) -> Array:
     Raises ParameterError where the shape is another or a value is not finite, DataError where the loss or the
     gradient there is too large for a float.
     """
-    values = np.asarray(start, dtype=np.float64)
+    values = np.array(start, dtype=np.float64)  # a copy: what is computed later begins there too
     if values.shape != (problem.p,):
         takes = f"an array of shape ({problem.p},): a weight for each feature in their order, then the bias"
         raise ParameterError("start", takes, values.shape)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from gdexp.core.blocks import Block, Blocks, Marks, Steps
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, Blocks, History, Marks, Steps
-from gdexp.core.memory import aligned
 from gdexp.core.problem import LeastSquares
 
 FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**20
 """Steps in the spectral engine's first block, and about how many parameters a block may hold."""
-LONGEST_STRIDE, STRIDE_NUMBERS = 64, 2**15
-"""Most steps whose powers are computed one by one, and how many numbers their parameters may take for all modes."""
+STRIDE, STRIDE_NUMBERS = 64, 2**15
+"""Steps whose powers are computed one by one, and how many numbers their parameters may take for all modes: where they
+would be more, strides are shorter for the parameters."""
 GROUP = 16
 """Strides in one call of BLAS. Every call has the same shape: BLAS rounds the rows of a matrix in ways that depend on
 how many there are."""
@@ -26,25 +27,33 @@ ITERATIVE_BLOCK = 16
 """Steps that the iterative engine computes at a time: few, because those past the stop are wasted."""
 
 
-def iterative(problem: LeastSquares, lr: float, start: Array, history: History) -> Blocks:
-    """Yield the literal loop: theta <- theta - lr * (2/n) A^T (A theta - y), over all rows at every step."""
+def iterative(problem: LeastSquares, lr: float, start: Array, horizon: int) -> Blocks:
+    """Yield the literal loop: theta <- theta - lr * (2/n) A^T (A theta - y), over all rows at every step.
+
+    The blocks begin with step 0 and reach `horizon` at least.
+    """
     if problem.rows is None:
         raise DataError(
             "the iterative engine reads the rows at every step, and these came from an iterator: pass a list"
         )
     theta = start
-    for _ in range(0, history.horizon + 1, ITERATIVE_BLOCK):
+    for first in range(0, horizon + 1, ITERATIVE_BLOCK):
         # Always a whole block: BLAS rounds the rows of a matrix in ways that depend on how many there are.
-        block = history.block(ITERATIVE_BLOCK)
-        gradients = np.empty_like(block.parameters)
+        mse, parameters, gradients = np.empty(ITERATIVE_BLOCK), *np.empty((2, ITERATIVE_BLOCK, problem.p))
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(ITERATIVE_BLOCK):
-                block.parameters[step] = theta
-                block.mse[step], gradients[step] = loss_and_gradient(problem, theta)
+                parameters[step] = theta
+                mse[step], gradients[step] = loss_and_gradient(problem, theta)
                 theta = theta - lr * gradients[step]
-            block.gap[:] = problem.gap(block.parameters)
-            np.hypot.reduce(gradients, axis=1, out=block.gradient_norm)
-        yield block
+            gap, gradient_norm = problem.gap(parameters), np.hypot.reduce(gradients, axis=1)
+        steps = range(first, first + ITERATIVE_BLOCK)
+        yield Block(steps, mse, gap, gradient_norm, problem.p, partial(copy_rows, parameters))
+
+
+def copy_rows(values: Array, out: Array) -> None:
+    """Write `values` into the rows of `out`: as many as there are of both."""
+    rows = min(len(values), len(out))
+    out[:rows] = values[:rows]
 
 
 def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array]:
@@ -60,42 +69,33 @@ def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array
     return loss, 2 * gradient
 
 
-def spectral(problem: LeastSquares, lr: float, start: Array, history: History) -> Blocks:
-    """Yield the same steps from the spectrum: mode i shrinks by 1 - lr * lambda_i at every step.
+def spectral(problem: LeastSquares, lr: float, start: Array, horizon: int, first: int = 0) -> Blocks:
+    """Yield the same steps, from `first` on, from the spectrum: mode i shrinks by 1 - lr * lambda_i at every step.
 
     The cost of a step does not depend on the number of rows (Goh, "Why Momentum Really Works", Distill 2017,
     shows descent in the eigenbasis of the Hessian).
     """
-    return (block for (block,) in stacked(problem, np.array([lr]), start[None], [history]))
+    return (block for (block,) in stacked(problem, np.array([lr]), start[None], horizon, first))
 
 
 def stacked(
-    problem: LeastSquares, lrs: Array, starts: Array, histories: Sequence[History]
+    problem: LeastSquares, lrs: Array, starts: Array, horizon: int, first: int = 0
 ) -> Iterator[Sequence[Block]]:
     """Yield what `spectral` does for many runs at once, a block for each: `lrs` (r,), `starts` (r, p).
 
-    The steps follow those that `histories` have. A step is counted as a whole number of strides and a rest: a mode's
-    power is the product of a far and a near one, so that sums over the modes are products of two small matrices. Only
-    a first block is the same to the last bit for several runs as for one.
+    Only a first block is the same to the last bit for several runs as for one.
     """
     modes = Modes(problem, lrs, starts)
-    history = histories[0]
-    for steps in spans(history.length, history.horizon, unit=GROUP * modes.stride, longest=BLOCK_NUMBERS // problem.p):
-        blocks = [history.block(len(steps)) for history in histories]
-        strides = np.arange(steps.start, steps.stop, modes.stride)
-        with np.errstate(over="ignore", invalid="ignore"):
-            far = shrinkage(modes.rates, strides)
-            modes.move(blocks, strides, far)
-            # The norms after the parameters: so they are still in a fast cache for the rules that read them.
-            modes.measure(blocks, far)
-        yield blocks
+    for steps in spans(first, horizon, unit=GROUP * STRIDE, longest=BLOCK_NUMBERS // problem.p):
+        runs = enumerate(zip(*modes.measured(steps), strict=True))
+        yield [Block(steps, *measured, problem.p, partial(modes.fill_parameters, run, steps)) for run, measured in runs]
 
 
 class Modes:
-    """The modes of a problem, m of them, in several runs at once: what all blocks of their steps share.
+    """The modes of a problem, m of them, in several runs at once.
 
-    `rates` (r, m) is how much of each mode a step takes away, `stride` how many steps have their powers computed one by
-    one.
+    A step is counted as a whole number of strides and a rest: a mode's power is the product of a far and a near one, so
+    that sums over the modes are products of two small matrices.
     """
 
     def __init__(self, problem: LeastSquares, lrs: Array, starts: Array) -> None:
@@ -103,43 +103,50 @@ class Modes:
         amplitudes = np.stack([problem.amplitudes(start) for start in starts])
         eigenvalues = problem.spectrum.eigenvalues
         roots = np.sqrt(eigenvalues / 2)
-        self.stride = min(1 << max(STRIDE_NUMBERS // problem.p**2, 1).bit_length() - 1, LONGEST_STRIDE)
-        self._starts, self._minimum_mse, self._m = starts, problem.minimum_mse, len(eigenvalues)
+        self._starts, self._minimum_mse = starts, problem.minimum_mse
         # Of each mode: its part of the loss and of the gradient at the start, and all that it adds to the parameters.
         self._parts = np.stack([amplitudes, 2 * roots * amplitudes], axis=1)
         self._directions = -(amplitudes / roots)[..., None] * problem.spectrum.right.T
         with np.errstate(over="ignore", invalid="ignore"):
             # Modes that start at their minimum stay there, also where the others overflow: no 0 * inf.
-            self.rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
-            self._slowest = np.argmin(np.where(amplitudes == 0, 2, np.minimum(self.rates, 2 - self.rates)), axis=1)
-            self._near = shrinkage(self.rates, np.arange(self.stride))
-            within = progress(self.rates, np.arange(self.stride), self._near)
-            # Of the parameters in a stride: what the modes did before it, where they begin, and what they do within it,
-            # in such an order that modes which end first, the steepest as a rule, are at both ends.
-            self._rows = aligned(len(starts), 2 * self._m + 1, self.stride, problem.p)
-            self._rows[:, : self._m] = self._directions[:, :, None]
-            np.multiply(within[..., None], self._directions[:, :, None], out=self._rows[:, : self._m : -1])
+            self._rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
+            self._slowest = np.argmin(np.where(amplitudes == 0, 2, np.minimum(self._rates, 2 - self._rates)), axis=1)
+            self._near = shrinkage(self._rates, np.arange(STRIDE))
 
-    def move(self, blocks: Sequence[Block], strides: Steps, far: Array) -> None:
-        """Fill in the parameters of blocks, of whose modes `far` (r, m, f) is left where their `strides` (f,) begin."""
-        ended = leading(np.abs(far[..., 0]) < NEGLIGIBLE_MOVE)
-        far = far[:, ended:]
-        before = progress(self.rates[:, ended:], strides, far)
-        within = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)[:, ::-1]
-        weights = np.concatenate([before, np.ones((len(far), 1, len(strides))), within], axis=1)
-        self._rows[:, self._m] = (self._starts + self._directions[:, :ended].sum(axis=1))[:, None]
-        rows = self._rows[:, ended : 2 * self._m + 1 - ended]
-        for run, block in enumerate(blocks):
-            products(weights[run], rows[run].reshape(len(rows[run]), -1), block.parameters)
+    def measured(self, steps: range) -> tuple[Array, Array, Array]:
+        """Return the losses, the gaps and the gradient norms at `steps`, (r, b) each."""
+        strides = np.arange(steps.start, steps.stop, STRIDE)
+        with np.errstate(over="ignore", invalid="ignore"):
+            begun = shrinkage(self._rates, strides[:1])
+            idle = negligible(np.abs(begun[..., 0]), np.abs(self._parts), self._slowest) if steps.start else 0
+            far = shrinkage(self._rates[:, idle:], strides)
+            lengths = norms(far[:, None] * self._parts[:, :, idle:, None], self._near[:, None, idle:])
+            gap = np.square(lengths[:, 0])
+            return self._minimum_mse + gap, gap, lengths[:, 1]
 
-    def measure(self, blocks: Sequence[Block], far: Array) -> None:
-        """Fill in the losses, gaps and gradient norms of blocks, of whose modes `far` (r, m, f) is left."""
-        idle = negligible(np.abs(far[..., 0]), np.abs(self._parts), self._slowest) if blocks[0].steps.start else 0
-        lengths = norms(far[:, None, idle:] * self._parts[:, :, idle:, None], self._near[:, None, idle:])
-        for block, (root, gradient_norm) in zip(blocks, lengths, strict=True):
-            np.square(root, out=block.gap)
-            np.add(self._minimum_mse, block.gap, out=block.mse)
-            block.gradient_norm[:] = gradient_norm
+    def fill_parameters(self, run: int, steps: range, out: Array) -> None:
+        """Write the parameters of a run at `steps` into the rows of `out`, (..., p): as many as there are of both."""
+        p = out.shape[1]
+        stride = min(1 << max(STRIDE_NUMBERS // p**2, 1).bit_length() - 1, STRIDE)
+        strides = np.arange(steps.start, steps.stop, stride)
+        with np.errstate(over="ignore", invalid="ignore"):
+            far = shrinkage(self._rates[run], strides)
+            left = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)
+            ended = leading(left[:, 0] == 0)
+            rates, directions = self._rates[run, ended:], self._directions[run, ended:, None]
+            # Of a stride: what the modes did before it, where they began, and what they do within it.
+            m = len(rates)
+            weights = np.ones((2 * m + 1, len(strides)))
+            weights[:m], weights[m + 1 :] = progress(rates, strides, far[ended:]), left[ended:]
+            rows = np.empty((2 * m + 1, stride, p))
+            rows[:m], rows[m] = directions, self._starts[run] + self._directions[run, :ended].sum(axis=0)
+            within = progress(rates, np.arange(stride), self._near[run, ended:, :stride])
+            np.multiply(within[..., None], directions, out=rows[m + 1 :])
+            whole = len(out) >= len(steps)
+            room = out[: len(steps)] if whole else np.empty((len(steps), p))
+            products(weights, rows.reshape(2 * m + 1, -1), room)
+        if not whole:
+            out[:] = room[: len(out)]
 
 
 def negligible(remaining: Array, parts: Array, slowest: Array) -> int:
@@ -158,9 +165,12 @@ def leading(marks: Marks) -> int:
 
 
 def spans(first: int, horizon: int, *, unit: int, longest: int) -> Iterator[range]:
-    """Yield consecutive steps from `first` to `horizon` at least, in whole units, ever more of them up to `longest`."""
+    """Yield consecutive steps from `first` to `horizon` at least, in whole units, ever more of them up to `longest`.
+
+    Each span reaches four times as far as the one before: a span costs as much as thousands of steps.
+    """
     while first <= horizon:
-        size = max(min(first + FIRST_BLOCK, longest, horizon - first + 1), 1)
+        size = max(min(3 * first + FIRST_BLOCK, longest, horizon - first + 1), 1)
         steps = range(first, first + -(-size // unit) * unit)
         yield steps
         first = steps.stop
@@ -179,8 +189,10 @@ def norms(far: Array, near: Array) -> Array:
     """Return the Euclidean norm over modes of all products, (..., m, f) and (..., m, s) -> (..., f s), also where its
     square is out of range."""
     exponents = np.frexp(np.abs(far).max(axis=-2))[1] - 1
-    squares = products(np.square(np.ldexp(far, -exponents[..., None, :])), np.square(near))
-    in_range = squares.min() > 1e-280 and squares.max() < 1e280
+    far_squares, near_squares = np.square(np.ldexp(far, -exponents[..., None, :])), np.square(near)
+    squares = products(far_squares, near_squares)
+    # In each stride a far square is at least 1, and none is above 4: where no near one is extreme, no sum is.
+    in_range = near_squares.min() > 1e-280 and near_squares.max() < 1e270
     extreme = None if in_range else ~((squares > 1e-280) & (squares < 1e280)) & np.any(far, axis=-2)[..., None]
     lengths: Array = np.multiply(np.sqrt(squares, out=squares), np.ldexp(1.0, exponents)[..., None], out=squares)
     if extreme is not None:
@@ -210,7 +222,7 @@ def progress(rates: Array, steps: Steps, factors: Array) -> Array:
     return done
 
 
-ENGINES: dict[str, Callable[[LeastSquares, float, Array, History], Blocks]] = {
+ENGINES: dict[str, Callable[[LeastSquares, float, Array, int], Blocks]] = {
     "spectral": spectral,
     "iterative": iterative,
 }

@@ -15,7 +15,8 @@ from gdexp.core.problem import LeastSquares
 from gdexp.core.stopping import Stopping
 
 STACK_NUMBERS = 2**17
-"""About how many parameters the first blocks of runs that are computed together may hold: they fit a fast cache."""
+"""About how many steps times parameters the first blocks of runs that are computed together may have: what is computed
+of them fits a fast cache."""
 
 
 def descend_all(
@@ -38,9 +39,7 @@ def _descents(problem: LeastSquares, lrs: Array, starts: list[Array], stopping: 
     for first in range(0, len(lrs), together):
         runs = slice(first, first + together)
         records = [Record(problem, start, stopping) for start in starts[runs]]
-        begun = next(stacked(problem, lrs[runs], np.stack(starts[runs]), [record.history for record in records]))
-        for record, block in zip(records, begun, strict=True):
+        begun = next(stacked(problem, lrs[runs], np.stack(starts[runs]), stopping.max_iterations))
+        for lr, start, record, block in zip(lrs[runs], starts[runs], records, begun, strict=True):
             record.take(block)
-        del begun, block  # views of what may move
-        for lr, start, record in zip(lrs[runs], starts[runs], records, strict=True):
-            yield record.ended(spectral(problem, float(lr), start, record.history))
+            yield record.ended(spectral(problem, float(lr), start, stopping.max_iterations, block.steps.stop))

@@ -7,9 +7,9 @@ from enum import Enum
 
 import numpy as np
 
+from gdexp.core.blocks import Block, Marks
 from gdexp.core.checks import optional_number, whole_number
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, Marks
 
 BLOW_UP = 1e6
 """A loss this many times the larger of the initial loss and mean(y^2) has diverged."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gdexp.core.blocks import Steps
 from gdexp.core.checks import number
 from gdexp.core.descent import TARGET_GAP, check_start
 from gdexp.core.engines import shrinkage
 from gdexp.core.factor import Array
-from gdexp.core.history import Steps
 from gdexp.core.problem import LeastSquares
 
 MOST_STEPS = 10**15

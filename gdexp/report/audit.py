@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gdexp.core import Stopping
+from gdexp.core.blocks import Block
 from gdexp.core.factor import Array
-from gdexp.core.history import Block
 from gdexp.core.stopping import StopReason
 from gdexp.tracking import TrackingError
 from gdexp.tracking.read import RecordedRun
@@ -62,7 +62,7 @@ def audit(columns: Mapping[str, Array], rules: Mapping[str, Stopping], minimum: 
     `columns` holds `mse`, `gap` and `gradient_norm`, each of shape (K + 1,); `minimum` is the least loss.
     """
     steps = range(len(columns["mse"]))
-    block = Block(steps, columns["mse"], columns["gap"], columns["gradient_norm"], np.empty((len(steps), 0)))
+    block = Block(steps, columns["mse"], columns["gap"], columns["gradient_norm"], 0, lambda _: None)
     known = {**rules, f"loss_threshold={NEAR_MINIMUM} x minimum": _alone("loss_threshold", NEAR_MINIMUM * minimum)}
     return {name: _first(block, rule) for name, rule in known.items()}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+import tracemalloc
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -171,18 +173,52 @@ def test_the_fields_of_a_trajectory_cannot_be_replaced(trajectory: Trajectory, n
 
 @pytest.mark.parametrize("steps", [10, 1000, 5000])
 @pytest.mark.parametrize("horizon", [5000, 10**9])
-def test_a_trajectory_holds_hardly_more_memory_than_its_steps(
-    seven_cars: LeastSquares, steps: int, horizon: int
-) -> None:
+def test_a_trajectory_holds_no_more_memory_than_its_steps(seven_cars: LeastSquares, steps: int, horizon: int) -> None:
     whole = descend(seven_cars, lr=0.001, start=zero(seven_cars), stopping=Stopping(max_iterations=5000))
     threshold = None if steps == horizon else float(whole.mse[steps])
     stopping = Stopping(max_iterations=horizon, loss_threshold=threshold)
     trajectory = descend(seven_cars, lr=0.001, start=zero(seven_cars), stopping=stopping)
     assert trajectory.steps == steps
     for name in FIELDS:
-        values = getattr(trajectory, name)
-        assert isinstance(values.base, np.ndarray)
-        assert values.base.nbytes <= 1.125 * values.nbytes
+        assert getattr(trajectory, name).base is None
+
+
+def test_parameters_that_nobody_looks_at_take_no_memory() -> None:
+    problem = LeastSquares.from_arrays(np.eye(100), np.arange(100.0))
+    tracemalloc.start()
+    trajectory = descend(problem, lr=0.1, start=zero(problem), stopping=Stopping(max_iterations=100_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert trajectory.steps == 100_000
+    assert peak < 0.2 * trajectory.parameters.nbytes
+
+
+def test_parameters_are_computed_once(trajectory: Trajectory) -> None:
+    assert trajectory.parameters is trajectory.parameters
+
+
+@each_engine
+def test_a_trajectory_goes_to_another_process_whether_its_parameters_were_looked_at_or_not(
+    seven_cars: LeastSquares, engine: str
+) -> None:
+    trajectory = descend(seven_cars, lr=0.01, start=zero(seven_cars), engine=engine)
+    early = pickle.loads(pickle.dumps(trajectory))
+    assert_array_equal(early.parameters, trajectory.parameters)
+    late = pickle.loads(pickle.dumps(trajectory))
+    for name in FIELDS:
+        assert_array_equal(getattr(late, name), getattr(trajectory, name))
+
+
+@each_engine
+@pytest.mark.parametrize("steps", [3, 1500, 5000])
+def test_the_parameters_of_a_descent_that_is_cut_short_are_those_of_a_longer_one(
+    seven_cars: LeastSquares, engine: str, steps: int
+) -> None:
+    long = descend(seven_cars, lr=0.01, start=zero(seven_cars), stopping=Stopping(max_iterations=6000), engine=engine)
+    stopping = Stopping(max_iterations=6000, loss_threshold=float(long.mse[steps]))
+    cut = descend(seven_cars, lr=0.01, start=zero(seven_cars), stopping=stopping, engine=engine)
+    assert cut.steps == steps
+    assert_array_equal(cut.parameters, long.parameters[: steps + 1])
 
 
 @each_engine
@@ -196,17 +232,17 @@ def test_the_start_is_left_as_it_was_and_can_be_changed_afterwards(seven_cars: L
 
 def test_steps_to_gap_is_the_first_step_with_a_millionth_of_the_gap() -> None:
     gap = np.array([2.0, 1.0, 2.1e-6, 2e-6, 1e-9])
-    assert Trajectory(gap, gap, gap, gap[:, None], StopReason.MAX_ITERATIONS).steps_to_gap == 3
+    assert Trajectory(gap, gap, gap, StopReason.MAX_ITERATIONS, 1, {}).steps_to_gap == 3
 
 
 def test_steps_to_gap_is_none_where_the_gap_stays_larger() -> None:
     gap = np.array([2.0, 1.0])
-    assert Trajectory(gap, gap, gap, gap[:, None], StopReason.MAX_ITERATIONS).steps_to_gap is None
+    assert Trajectory(gap, gap, gap, StopReason.MAX_ITERATIONS, 1, {}).steps_to_gap is None
 
 
 def test_steps_to_gap_is_0_for_a_start_at_the_minimum() -> None:
     gap = np.zeros(3)
-    assert Trajectory(gap, gap, gap, gap[:, None], StopReason.MAX_ITERATIONS).steps_to_gap == 0
+    assert Trajectory(gap, gap, gap, StopReason.MAX_ITERATIONS, 1, {}).steps_to_gap == 0
 
 
 @pytest.mark.parametrize(("fraction", "step"), [(1, 0), (0.5, 1), (0.1, 3), (0.01, None)])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError, LeastSquares, Stopping, Trajectory, descend, max_stable_lr, zero
+from gdexp.core.blocks import Block
 from gdexp.core.engines import ENGINES, GROUP, ITERATIVE_BLOCK, negligible, norms, progress, shrinkage, spans
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, History
 from gdexp.core.stopping import StopReason
 
 each_engine = pytest.mark.parametrize("engine", sorted(ENGINES))
@@ -26,7 +26,7 @@ starts = st.lists(st.integers(-8, 8), min_size=5, max_size=5).map(lambda values:
 def blocks_of(
     problem: LeastSquares, *, engine: str = "spectral", lr: float = 0.01, horizon: int = 10**6
 ) -> Iterator[Block]:
-    return ENGINES[engine](problem, lr, zero(problem), History(problem.p, horizon))
+    return ENGINES[engine](problem, lr, zero(problem), horizon)
 
 
 def both(
@@ -216,18 +216,6 @@ def test_steps_are_cut_into_ever_longer_spans_that_end_soon_after_the_horizon(
 
 
 @each_engine
-def test_a_descent_that_outgrows_its_first_room_is_the_same(
-    seven_cars: LeastSquares, monkeypatch: pytest.MonkeyPatch, engine: str
-) -> None:
-    stopping = Stopping(max_iterations=5000)
-    whole = descend(seven_cars, lr=0.01, start=zero(seven_cars), stopping=stopping, engine=engine)
-    monkeypatch.setattr("gdexp.core.history.FIRST_ROOM", 64)
-    grown = descend(seven_cars, lr=0.01, start=zero(seven_cars), stopping=stopping, engine=engine)
-    for name in ("mse", "gap", "gradient_norm", "parameters"):
-        assert_array_equal(getattr(grown, name), getattr(whole, name))
-
-
-@each_engine
 def test_a_rate_of_exactly_one_reaches_the_minimum_in_one_step(engine: str) -> None:
     problem = LeastSquares.from_arrays(np.empty((4, 0)), [1.0, 2.0, 3.0, 6.0])
     trajectory = descend(problem, lr=0.5, start=zero(problem), stopping=Stopping(max_iterations=3), engine=engine)
@@ -291,6 +279,17 @@ def test_blocks_are_consecutive_and_begin_with_step_0(seven_cars: LeastSquares, 
         b = len(block.steps)
         assert block.mse.shape == block.gap.shape == block.gradient_norm.shape == (b,)
         assert block.parameters.shape == (b, 2)
+
+
+@each_engine
+@pytest.mark.parametrize("rows", [0, 3, 1024, 5000])
+def test_parameters_fill_as_many_rows_as_there_are(seven_cars: LeastSquares, engine: str, rows: int) -> None:
+    block = next(blocks_of(seven_cars, engine=engine))
+    values = np.full((rows, 2), -1.0)
+    block.fill_parameters(values)
+    filled = min(rows, len(block.steps))
+    assert_array_equal(values[:filled], block.parameters[:filled])
+    assert (values[filled:] == -1).all()
 
 
 def test_a_block_of_many_parameters_stays_small() -> None:

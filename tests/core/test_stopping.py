@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from unittest.mock import patch
 
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from gdexp.core import LeastSquares, ParameterError, Stopping, StopReason, Trajectory, descend
-from gdexp.core.engines import ENGINES
+from gdexp.core.blocks import Block
+from gdexp.core.engines import ENGINES, copy_rows
 from gdexp.core.factor import Array
-from gdexp.core.history import Block, History
 from gdexp.core.stopping import diverges, falls_to, settles
 
 LIMIT = 1e6
@@ -26,15 +27,13 @@ unit_problem = LeastSquares.from_arrays(np.empty((1, 0)), [1.0])
 def recorded(mse: Array, norms: Array, parameters: Array, sizes: Sequence[int]) -> Callable[..., Iterator[Block]]:
     """Return an engine that yields the given steps in blocks of the given sizes, then one block of the rest."""
 
-    def engine(problem: LeastSquares, lr: float, start: Array, history: History) -> Iterator[Block]:  # noqa: ARG001
+    def engine(problem: LeastSquares, lr: float, start: Array, horizon: int) -> Iterator[Block]:  # noqa: ARG001
         edges = [0, *(edge for edge in np.cumsum(sizes) if edge < len(mse)), len(mse)]
         for first, last in pairwise(edges):
-            block = history.block(last - first)
-            part = slice(first, first + len(block.steps))
-            block.mse[:], block.gradient_norm[:], block.parameters[:, 0] = mse[part], norms[part], parameters[part]
             # With parameters that these losses do not have, no gap says anything of them.
-            block.gap[:] = np.inf
-            yield block
+            gap = np.full(last - first, np.inf)
+            fill_parameters = partial(copy_rows, parameters[first:last, None])
+            yield Block(range(first, last), mse[first:last], gap, norms[first:last], 1, fill_parameters)
 
     return engine
 
@@ -221,12 +220,12 @@ def test_of_several_rules_at_one_step_the_first_of_the_list_is_the_reason(
 
 
 def test_the_marks_come_in_order_of_precedence() -> None:
-    block = Block(range(2), np.ones(2), np.ones(2), np.ones(2), np.ones((2, 1)))
+    block = Block(range(2), np.ones(2), np.ones(2), np.ones(2), 1, lambda _: None)
     assert list(EVERYTHING.marks(block, np.empty(0), LIMIT)) == list(StopReason)
 
 
 def test_a_rule_that_is_off_marks_nothing() -> None:
-    block = Block(range(2), np.zeros(2), np.zeros(2), np.zeros(2), np.zeros((2, 1)))
+    block = Block(range(2), np.zeros(2), np.zeros(2), np.zeros(2), 1, lambda _: None)
     assert list(Stopping().marks(block, np.empty(0), LIMIT)) == [StopReason.DIVERGED, StopReason.MAX_ITERATIONS]
 
 

@@ -1,0 +1,50 @@
+"""What an engine yields: consecutive steps of a descent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gdexp.core.factor import Array
+
+Steps: TypeAlias = NDArray[np.signedinteger[Any]]
+Marks: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Consecutive `steps`, b of them: `mse`, `gap` and `gradient_norm` have shape (b,).
+
+    `fill_parameters` writes the `p` parameters of each into the rows of an array, as many as there are of both: so many
+    numbers that only who looks at them pays for them.
+    """
+
+    steps: range
+    mse: Array
+    gap: Array
+    gradient_norm: Array
+    p: int
+    fill_parameters: Callable[[Array], None] = field(repr=False)
+
+    @property
+    def parameters(self) -> Array:
+        """The parameters, shape (b, p), computed anew each time."""
+        values = np.empty((len(self.steps), self.p))
+        self.fill_parameters(values)
+        return values
+
+
+Blocks: TypeAlias = Generator[Block, None, None]
+
+
+def joined(parts: Iterable[Array], length: int) -> Array:
+    """Return the first `length` rows of `parts`, one after the other, in memory of their own."""
+    kept: list[Array] = []
+    for part in parts:
+        kept.append(part[:length])
+        length -= len(kept[-1])
+    return np.concatenate(kept)
