@@ -24,6 +24,8 @@ METHOD = f"""\
 - Whether an aim was met is computed from the medians.
 - Every row checks that the work was the same: the losses of all peers agree with gdexp's within {TOLERANCE:g} relative,
   at every recorded step, or the row fails. What was compared stands below the table.
+- In rows 1 and 2 everybody is asked for every loss, and nobody keeps all parameters. gdexp computes gaps and gradient
+  norms besides; the parameters, which it computes when somebody looks at them, are a reference of their own.
 - Everybody computes in float64 and on the whole data at every step. The peers iterate over the data, as their users
   write it; none of them forms X^T X first. JAX is compiled and has its copy of the data before the clock starts;
   PyTorch has taken a first step.
