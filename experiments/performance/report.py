@@ -18,14 +18,15 @@ METHOD = f"""\
   as data of a few MiB stay in the processor's cache when they are read again.
 - In rows 1 and 2 gdexp has done the work once before the clock starts, and memory that anybody gives back stays with
   the process. Otherwise some turns would pay for pages of the operating system that others have given back: in a
-  virtual machine 17 MB of a trajectory can take as long as all the rest. Whole processes (row 6) pay for theirs.
+  virtual machine 17 MB of parameters can take as long as all the rest. Whole processes (row 6) pay for theirs.
 - The ratio after a peer is its time divided by gdexp's: above 1, gdexp is faster. The ratio after a limit is gdexp's
   time divided by the limit's: 1 is the best that there is.
 - Whether an aim was met is computed from the medians.
 - Every row checks that the work was the same: the losses of all peers agree with gdexp's within {TOLERANCE:g} relative,
   at every recorded step, or the row fails. What was compared stands below the table.
-- In rows 1 and 2 everybody is asked for every loss, and nobody keeps all parameters. gdexp computes gaps and gradient
-  norms besides; the parameters, which it computes when somebody looks at them, are a reference of their own.
+- In rows 1 and 2 everybody is asked for every loss. The peers have a step's parameters when they compute its loss, and
+  keep none but the last. gdexp computes gaps and gradient norms besides, and no parameters, not even the last, until
+  somebody looks at them, as every recorded run does: "all parameters too" is the time for all of it with them.
 - Everybody computes in float64 and on the whole data at every step. The peers iterate over the data, as their users
   write it; none of them forms X^T X first. JAX is compiled and has its copy of the data before the clock starts;
   PyTorch has taken a first step.

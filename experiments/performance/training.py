@@ -31,7 +31,7 @@ def one_read(problem: Problem, settings: Settings) -> Contender:
 
 
 def one_write(problem: Problem) -> Array:
-    """Return an array as large as the trajectory, written once."""
+    """Return an array as large as the trajectory with its parameters, written once."""
     return np.full((problem.steps + 1, FEATURES + 4), 1.0)
 
 
@@ -125,7 +125,7 @@ def growth_rows(settings: Settings) -> list[Case]:
         Contender("gdexp, K / 100", "reference", lambda: trained(few_steps).mse),
         Contender("gdexp, n / 100", "reference", lambda: trained(few_rows).mse),
         Contender("gdexp, n / 100 and K / 100", "reference", lambda: trained(least).mse),
-        Contender("one write of the trajectory", "reference", lambda: one_write(problem)),
+        Contender("one write of as many numbers", "reference", lambda: one_write(problem)),
     ]
     samples = measured(problem, settings, extra, timed_steps=few_steps.steps)
     many_rows = samples["gdexp"].median - samples["gdexp, K / 100"].median

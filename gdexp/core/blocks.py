@@ -19,8 +19,8 @@ Marks: TypeAlias = NDArray[np.bool_]
 class Block:
     """Consecutive `steps`, b of them: `mse`, `gap` and `gradient_norm` have shape (b,).
 
-    `fill_parameters` writes the `p` parameters of each into the rows of an array, as many as there are of both: so many
-    numbers that only who looks at them pays for them.
+    `fill_parameters` writes the `p` parameters of each into the rows of an array, as many as there are of both.
+    They are so many numbers that the spectral engine computes them only there.
     """
 
     steps: range
@@ -48,3 +48,9 @@ def joined(parts: Iterable[Array], length: int) -> Array:
         kept.append(part[:length])
         length -= len(kept[-1])
     return np.concatenate(kept)
+
+
+def copy_rows(values: Array, out: Array) -> None:
+    """Write `values` into the rows of `out`: as many as there are of both."""
+    rows = min(len(values), len(out))
+    out[:rows] = values[:rows]

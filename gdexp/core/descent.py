@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from gdexp.core.blocks import Block, Blocks, joined
+from gdexp.core.blocks import Block, Blocks, copy_rows, joined
 from gdexp.core.checks import choice, number
 from gdexp.core.engines import ENGINES
 from gdexp.core.errors import DataError, ParameterError
@@ -26,9 +26,9 @@ TARGETS = (1e-2, 1e-4, TARGET_GAP)
 class Trajectory:
     """Everything that descent went through; entry k of each array is the state after k updates.
 
-    `mse`, `gap` (loss above the minimum) and `gradient_norm` have shape (K + 1,), `parameters` (K + 1, p): so many
-    numbers that they are computed when they are first looked at, from each step in `fills` on by what stands there. The
-    arrays are read-only.
+    `mse`, `gap` (loss above the minimum) and `gradient_norm` have shape (K + 1,), `parameters` (K + 1, p). These are so
+    many numbers that they are put together when they are first looked at: `fills` has, for the first step of each
+    block, what writes its parameters into the rows of an array. The arrays are read-only.
     """
 
     mse: Array = field(repr=False)
@@ -49,6 +49,8 @@ class Trajectory:
         for step, fill in self.fills.items():
             fill(values[step:])
         values.setflags(write=False)
+        # What has computed them may take as much memory again.
+        object.__setattr__(self, "fills", {0: partial(copy_rows, values)})
         return values
 
     @property

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from gdexp.core.blocks import Block, Blocks, Marks, Steps
+from gdexp.core.blocks import Block, Blocks, Marks, Steps, copy_rows
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array
 from gdexp.core.problem import LeastSquares
 
 FIRST_BLOCK, BLOCK_NUMBERS = 1024, 2**20
-"""Steps in the spectral engine's first block, and about how many parameters a block may hold."""
+"""Steps in the spectral engine's first block, and about how many parameters those after it may have."""
 STRIDE, STRIDE_NUMBERS = 64, 2**15
 """Steps whose powers are computed one by one, and how many numbers their parameters may take for all modes: where they
 would be more, strides are shorter for the parameters."""
@@ -39,7 +40,8 @@ def iterative(problem: LeastSquares, lr: float, start: Array, horizon: int) -> B
     theta = start
     for first in range(0, horizon + 1, ITERATIVE_BLOCK):
         # Always a whole block: BLAS rounds the rows of a matrix in ways that depend on how many there are.
-        mse, parameters, gradients = np.empty(ITERATIVE_BLOCK), *np.empty((2, ITERATIVE_BLOCK, problem.p))
+        mse, parameters = np.empty(ITERATIVE_BLOCK), np.empty((ITERATIVE_BLOCK, problem.p))
+        gradients = np.empty_like(parameters)
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(ITERATIVE_BLOCK):
                 parameters[step] = theta
@@ -48,12 +50,6 @@ def iterative(problem: LeastSquares, lr: float, start: Array, horizon: int) -> B
             gap, gradient_norm = problem.gap(parameters), np.hypot.reduce(gradients, axis=1)
         steps = range(first, first + ITERATIVE_BLOCK)
         yield Block(steps, mse, gap, gradient_norm, problem.p, partial(copy_rows, parameters))
-
-
-def copy_rows(values: Array, out: Array) -> None:
-    """Write `values` into the rows of `out`: as many as there are of both."""
-    rows = min(len(values), len(out))
-    out[:rows] = values[:rows]
 
 
 def loss_and_gradient(problem: LeastSquares, theta: Array) -> tuple[float, Array]:
@@ -86,9 +82,10 @@ def stacked(
     Only a first block is the same to the last bit for several runs as for one.
     """
     modes = Modes(problem, lrs, starts)
+    courses = [modes.course(run) for run in range(len(lrs))]
     for steps in spans(first, horizon, unit=GROUP * STRIDE, longest=BLOCK_NUMBERS // problem.p):
-        runs = enumerate(zip(*modes.measured(steps), strict=True))
-        yield [Block(steps, *measured, problem.p, partial(modes.fill_parameters, run, steps)) for run, measured in runs]
+        runs = zip(zip(*modes.measured(steps), strict=True), courses, strict=True)
+        yield [Block(steps, *measured, problem.p, partial(one.fill_parameters, steps)) for measured, one in runs]
 
 
 class Modes:
@@ -112,6 +109,7 @@ class Modes:
             self._rates = np.where(amplitudes == 0, 0.0, lrs[:, None] * eigenvalues)
             self._slowest = np.argmin(np.where(amplitudes == 0, 2, np.minimum(self._rates, 2 - self._rates)), axis=1)
             self._near = shrinkage(self._rates, np.arange(STRIDE))
+            self._within = progress(self._rates, np.arange(STRIDE), self._near)
 
     def measured(self, steps: range) -> tuple[Array, Array, Array]:
         """Return the losses, the gaps and the gradient norms at `steps`, (r, b) each."""
@@ -124,24 +122,40 @@ class Modes:
             gap = np.square(lengths[:, 0])
             return self._minimum_mse + gap, gap, lengths[:, 1]
 
-    def fill_parameters(self, run: int, steps: range, out: Array) -> None:
-        """Write the parameters of a run at `steps` into the rows of `out`, (..., p): as many as there are of both."""
-        p = out.shape[1]
+    def course(self, run: int) -> Course:
+        """Return what the parameters of a run follow from."""
+        return Course(self._starts[run], self._rates[run], self._within[run], self._directions[run])
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What the parameters of a run follow from: its `start` (p,), and of its modes how much of each a step takes away,
+    `rates` (m,), how much `within` a stride, (m, STRIDE), and all that they add to the parameters, `directions` (m, p).
+    """
+
+    start: Array
+    rates: Array
+    within: Array
+    directions: Array
+
+    def fill_parameters(self, steps: range, out: Array) -> None:
+        """Write the parameters at `steps` into the rows of `out`, (rows, p): as many as there are of both."""
+        if not len(out):
+            return
+        p = len(self.start)
         stride = min(1 << max(STRIDE_NUMBERS // p**2, 1).bit_length() - 1, STRIDE)
+        steps = steps[: -(-len(out) // (GROUP * stride)) * GROUP * stride]
         strides = np.arange(steps.start, steps.stop, stride)
         with np.errstate(over="ignore", invalid="ignore"):
-            far = shrinkage(self._rates[run], strides)
-            left = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)
-            ended = leading(left[:, 0] == 0)
-            rates, directions = self._rates[run, ended:], self._directions[run, ended:, None]
+            ended = leading(np.abs(shrinkage(self.rates, strides[:1])[:, 0]) < NEGLIGIBLE_MOVE) if steps.start else 0
+            rates, directions, m = self.rates[ended:], self.directions[ended:, None], len(self.rates) - ended
+            far = shrinkage(rates, strides)
             # Of a stride: what the modes did before it, where they began, and what they do within it.
-            m = len(rates)
-            weights = np.ones((2 * m + 1, len(strides)))
-            weights[:m], weights[m + 1 :] = progress(rates, strides, far[ended:]), left[ended:]
-            rows = np.empty((2 * m + 1, stride, p))
-            rows[:m], rows[m] = directions, self._starts[run] + self._directions[run, :ended].sum(axis=0)
-            within = progress(rates, np.arange(stride), self._near[run, ended:, :stride])
-            np.multiply(within[..., None], directions, out=rows[m + 1 :])
+            weights, rows = np.ones((2 * m + 1, len(strides))), np.empty((2 * m + 1, stride, p))
+            weights[:m], rows[:m] = progress(rates, strides, far), directions
+            rows[m] = self.start + self.directions[:ended].sum(axis=0)
+            weights[m + 1 :] = np.where(np.abs(far) < NEGLIGIBLE_MOVE, 0, far)
+            np.multiply(self.within[ended:, :stride, None], directions, out=rows[m + 1 :])
             whole = len(out) >= len(steps)
             room = out[: len(steps)] if whole else np.empty((len(steps), p))
             products(weights, rows.reshape(2 * m + 1, -1), room)
@@ -167,7 +181,7 @@ def leading(marks: Marks) -> int:
 def spans(first: int, horizon: int, *, unit: int, longest: int) -> Iterator[range]:
     """Yield consecutive steps from `first` to `horizon` at least, in whole units, ever more of them up to `longest`.
 
-    Each span reaches four times as far as the one before: a span costs as much as thousands of steps.
+    Each is four times as long as the one before, as it costs as much as thousands of steps.
     """
     while first <= horizon:
         size = max(min(3 * first + FIRST_BLOCK, longest, horizon - first + 1), 1)
@@ -191,9 +205,11 @@ def norms(far: Array, near: Array) -> Array:
     exponents = np.frexp(np.abs(far).max(axis=-2))[1] - 1
     far_squares, near_squares = np.square(np.ldexp(far, -exponents[..., None, :])), np.square(near)
     squares = products(far_squares, near_squares)
-    # In each stride a far square is at least 1, and none is above 4: where no near one is extreme, no sum is.
-    in_range = near_squares.min() > 1e-280 and near_squares.max() < 1e270
-    extreme = None if in_range else ~((squares > 1e-280) & (squares < 1e280)) & np.any(far, axis=-2)[..., None]
+    # Above `least` no sum misses what has been too small for a square. As the largest far square of a stride is from 1
+    # to 4, no sum is extreme where no near square is.
+    least = 1e-280 * near_squares.max(axis=(-2, -1), keepdims=True)
+    in_range = (near_squares > least).all() and near_squares.max() < 1e270
+    extreme = None if in_range else ~((squares > least) & (squares < 1e280)) & np.any(far, axis=-2)[..., None]
     lengths: Array = np.multiply(np.sqrt(squares, out=squares), np.ldexp(1.0, exponents)[..., None], out=squares)
     if extreme is not None:
         *runs, i, j = np.nonzero(extreme)

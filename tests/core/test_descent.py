@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -181,6 +181,8 @@ def test_a_trajectory_holds_no_more_memory_than_its_steps(seven_cars: LeastSquar
     assert trajectory.steps == steps
     for name in FIELDS:
         assert getattr(trajectory, name).base is None
+    arrays = sum(getattr(trajectory, name).nbytes for name in FIELDS)
+    assert len(pickle.dumps(trajectory)) < arrays + 2000
 
 
 def test_parameters_that_nobody_looks_at_take_no_memory() -> None:
@@ -191,6 +193,14 @@ def test_parameters_that_nobody_looks_at_take_no_memory() -> None:
     tracemalloc.stop()
     assert trajectory.steps == 100_000
     assert peak < 0.2 * trajectory.parameters.nbytes
+
+
+@each_engine
+def test_a_copy_with_another_reason_has_the_same_parameters(seven_cars: LeastSquares, engine: str) -> None:
+    trajectory = descend(seven_cars, lr=0.01, start=zero(seven_cars), engine=engine)
+    early = replace(trajectory, reason=StopReason.CONVERGED)
+    assert_array_equal(early.parameters, trajectory.parameters)
+    assert_array_equal(replace(trajectory, reason=StopReason.CONVERGED).parameters, trajectory.parameters)
 
 
 def test_parameters_are_computed_once(trajectory: Trajectory) -> None:

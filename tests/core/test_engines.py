@@ -215,6 +215,25 @@ def test_steps_are_cut_into_ever_longer_spans_that_end_soon_after_the_horizon(
     assert len(cut[0]) >= min(1024, horizon + 1, max(longest, 1))
 
 
+def test_a_span_is_four_times_as_long_as_the_one_before() -> None:
+    cut = spans(0, 10**6, unit=1024, longest=10**5)
+    assert [len(span) for span in islice(cut, 5)] == [1024, 4096, 16_384, 65_536, 98 * 1024]
+
+
+@pytest.mark.parametrize("d", [1, 40])
+def test_a_mode_that_begins_too_small_for_a_square_counts_when_it_has_grown(d: int) -> None:
+    X = np.sqrt(d + 1) * np.concatenate([np.eye(d), -np.eye(d), np.zeros((2, d))])
+    X[:, 0] *= np.sqrt(0.006)
+    problem = LeastSquares.from_arrays(X, np.zeros(len(X)))
+    start = np.zeros(d + 1)
+    start[[0, -1]] = 1.0, 1e-160
+    trajectory = descend(problem, lr=70.0, start=start, stopping=Stopping(max_iterations=66))
+    shrinks, grows = (float(np.log(abs(1 - 70.0 * 2 * size))) for size in (0.006, 1.0))
+    for step in range(67):
+        parts = np.sqrt(0.006) * np.exp(step * shrinks), 1e-160 * np.exp(step * grows)
+        assert trajectory.gap[step] == pytest.approx(math.hypot(*parts) ** 2, rel=1e-11, abs=0)
+
+
 @each_engine
 def test_a_rate_of_exactly_one_reaches_the_minimum_in_one_step(engine: str) -> None:
     problem = LeastSquares.from_arrays(np.empty((4, 0)), [1.0, 2.0, 3.0, 6.0])
@@ -319,6 +338,13 @@ def test_a_norm_is_right_for_numbers_of_any_size(columns: list[list[float]], shr
     lengths = norms(far, near[None]).reshape(GROUP, 2)
     expected = [[math.hypot(*(near[:, j] * column)) for j in range(2)] for column in np.array(columns)]
     assert_allclose(lengths, expected, rtol=1e-15, atol=1e-322)
+
+
+def test_a_norm_is_right_where_only_its_square_is_out_of_range() -> None:
+    far, near = np.full((1, 1, GROUP), 1.9), np.array([[[1.0, 1e154]]])
+    with np.errstate(over="ignore"):
+        lengths = norms(far, near).reshape(GROUP, 2)
+    assert_allclose(lengths, [[1.9, 1.9e154]] * GROUP, rtol=1e-15)
 
 
 def test_the_norm_of_what_is_not_finite_is_not() -> None:

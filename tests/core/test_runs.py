@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
@@ -85,6 +86,7 @@ def test_a_run_holds_no_more_memory_than_its_own_steps(seven_cars: LeastSquares)
     for run in descend_all(seven_cars, lrs=[0.01, 0.1], starts=[zero(seven_cars)] * 2):
         for values in (run.mse, run.parameters):
             assert values.base is None
+        assert len(pickle.dumps(run)) < run.parameters.nbytes + 3 * run.mse.nbytes + 2000
 
 
 def test_what_descend_refuses_is_refused_before_the_first_run(seven_cars: LeastSquares) -> None:

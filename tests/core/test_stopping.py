@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from gdexp.core import LeastSquares, ParameterError, Stopping, StopReason, Trajectory, descend
-from gdexp.core.blocks import Block
-from gdexp.core.engines import ENGINES, copy_rows
+from gdexp.core.blocks import Block, copy_rows
+from gdexp.core.engines import ENGINES
 from gdexp.core.factor import Array
 from gdexp.core.stopping import diverges, falls_to, settles
 
