@@ -203,14 +203,15 @@ def norms(far: Array, near: Array) -> Array:
     """Return the Euclidean norm over modes of all products, (..., m, f) and (..., m, s) -> (..., f s), also where its
     square is out of range."""
     exponents = np.frexp(np.abs(far).max(axis=-2))[1] - 1
-    far_squares, near_squares = np.square(np.ldexp(far, -exponents[..., None, :])), np.square(near)
+    scales = np.ldexp(1.0, exponents)
+    far_squares, near_squares = np.square(far / scales[..., None, :]), np.square(near)
     squares = products(far_squares, near_squares)
     # Above `least` no sum misses what has been too small for a square. As the largest far square of a stride is from 1
     # to 4, no sum is extreme where no near square is.
     least = 1e-280 * near_squares.max(axis=(-2, -1), keepdims=True)
     in_range = (near_squares > least).all() and near_squares.max() < 1e270
     extreme = None if in_range else ~((squares > least) & (squares < 1e280)) & np.any(far, axis=-2)[..., None]
-    lengths: Array = np.multiply(np.sqrt(squares, out=squares), np.ldexp(1.0, exponents)[..., None], out=squares)
+    lengths: Array = np.multiply(np.sqrt(squares, out=squares), scales[..., None], out=squares)
     if extreme is not None:
         *runs, i, j = np.nonzero(extreme)
         near = np.broadcast_to(near, (*far.shape[:-1], near.shape[-1]))

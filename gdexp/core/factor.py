@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gdexp.core.errors import DataError
-from gdexp.core.memory import LINE, aligned
 from gdexp.core.threads import mapped
 
 Array: TypeAlias = NDArray[np.float64]
@@ -30,13 +29,15 @@ Chunk: TypeAlias = tuple[Array, Array]
 
 PANEL_NUMBERS = 2**13
 """Numbers of one call of LAPACK: they fit a fast cache, and are too few for BLAS to start threads of its own."""
-BLOCK_NUMBERS = 2**12
+BLOCK_NUMBERS = 5 * 2**10
 """Numbers of one product of matrices, for the same reasons."""
-BLOCKS = 8
-"""Blocks that one call of NumPy multiplies."""
-STACKS = 34
+BLOCKS = 54
+"""Blocks that one call of NumPy multiplies: with far fewer, threads wait for the interpreter's lock."""
+STACKS = 4
 """Such calls that a thread carries out before it hands in a factor: with half as many, the checks and the merge take a
 tenth of the time or more. So many are 50,000 rows of 20 features: round numbers of rows leave no short last piece."""
+FEWEST_BLOCKS = 16
+"""With fewer, Householder's reflections are as fast as products of matrices."""
 SAMPLE_ROWS = 16
 """Rows for each column, evenly spread, whose factor the preconditioner is."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
@@ -75,12 +76,12 @@ def merge(*factors: Array) -> Array:
 class Preconditioner:
     """An upper triangular R0 such that the columns of Q = [X, 1, y] R0^-1 are nearly orthogonal.
 
-    `factor` is R0, of shape (d + 2, d + 2); `left` the last rows of its transposed inverse: the columns of Q before
-    theirs are those of the data. `sizes` (d + 2,) are the norms of Q's columns in the sample that R0 comes from.
+    `factor` is R0, of shape (d + 2, d + 2); `inverse` its inverse, or only the last column where all others of Q are
+    those of the data. `sizes` (d + 2,) are the norms of Q's columns in the sample that R0 comes from.
     """
 
     factor: Array
-    left: Array
+    inverse: Array
     sizes: Array
 
     @classmethod
@@ -92,7 +93,7 @@ class Preconditioner:
         for products to be faster.
         """
         columns = X.shape[1] + 2
-        if not panel_rows(columns) or len(y) < 2 * stack_rows(columns):
+        if not panel_rows(columns) or len(y) < FEWEST_BLOCKS * block_rows(columns):
             return None
         step = len(y) // (SAMPLE_ROWS * columns)
         with np.errstate(all="ignore"):
@@ -112,7 +113,24 @@ class Preconditioner:
             sizes = np.append(np.hypot.reduce(factor[:, :kept], axis=0), np.ones(columns - kept))
             factor[:kept, kept:] = inverse[:kept, :kept] @ factor[:kept, kept:]
             factor[:kept, :kept] = np.eye(kept)
-        return cls(factor, inverse.T[kept:], sizes)
+        return cls(factor, inverse[:, kept:], sizes)
+
+    def gram(self, X: Array, y: Array) -> Array:
+        """Return Q^T Q over blocks of rows, (blocks, rows, d) and (blocks, rows)."""
+        d = X.shape[2]
+        if self.inverse.shape[1] > 1:
+            Q = with_ones(X, y) @ self.inverse
+            return np.asarray((Q.swapaxes(1, 2) @ Q).sum(axis=0))
+        # The columns that stay are multiplied where they are, in half the time.
+        last = self.inverse[:, 0]
+        q = X @ last[:d] + last[d] + last[d + 1] * y
+        gram = np.empty((d + 2, d + 2))
+        gram[:d, :d] = (X.swapaxes(1, 2) @ X).sum(axis=0)
+        gram[d, :d] = gram[:d, d] = (np.ones(X.shape[1]) @ X).sum(axis=0)
+        gram[-1, :d] = gram[:d, -1] = (q[:, None] @ X).sum(axis=(0, 1))
+        gram[d, d], gram[d, -1], gram[-1, -1] = y.size, q.sum(), (q[:, None] @ q[..., None]).sum()
+        gram[-1, d] = gram[d, -1]
+        return gram
 
 
 def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -> Array | None:
@@ -126,33 +144,8 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
     """
     if preconditioner is None:
         return None
-    d, columns = X.shape[1], X.shape[1] + 2
-    stack = stack_rows(columns)
-    whole, block = len(y) // stack, stack // BLOCKS
-    features = X[: whole * stack].reshape(whole, BLOCKS, block, d).swapaxes(2, 3)
-    targets = y[: whole * stack].reshape(whole, BLOCKS, block)
-    # A last row of zeros keeps NumPy from BLAS's syrk, which takes twice as long for products of this shape.
-    left = np.concatenate([preconditioner.left, np.zeros((1, columns))])
-    kept = columns + 1 - len(left)
-    # Where columns stay, A is the first rows of Q, whose last are made of it.
-    changed = aligned(BLOCKS, len(left), block)
-    Q = aligned(BLOCKS, columns + 1, block) if kept else changed
-    A = Q[:, :-1] if kept else aligned(BLOCKS, columns, block)
-    A[:, d] = 1
-    products = np.empty((-(-len(y) // stack), BLOCKS, columns, columns + 1))
     with np.errstate(all="ignore"):
-        for place, product in enumerate(products):
-            if place < whole:
-                A[:, :d], A[:, -1] = features[place], targets[place]
-            else:  # rows of zeros fill the last stack
-                rest = np.zeros((stack, columns))
-                rest[: len(y) - whole * stack] = with_ones(X[whole * stack :], y[whole * stack :])
-                A[:] = rest.reshape(BLOCKS, block, columns).swapaxes(1, 2)
-            np.matmul(left, A, out=changed)
-            if kept:
-                Q[:, kept:] = changed
-            np.matmul(Q[:, :-1], Q.swapaxes(1, 2), out=product)
-        gram = products.sum(axis=(0, 1))[:, :-1]
+        gram = np.sum([preconditioner.gram(*stack) for stack in stacks(X, y)], axis=0)
         scaled = gram / preconditioner.sizes / preconditioner.sizes[:, None]
         try:
             eigenvalues = np.linalg.eigvalsh(scaled)
@@ -164,14 +157,26 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
     return factor
 
 
-def stack_rows(columns: int) -> int:
-    """Return how many rows of so many columns cholesky_factor takes at once."""
-    return BLOCKS * (BLOCK_NUMBERS // columns // LINE * LINE)
+def block_rows(columns: int) -> int:
+    """Return how many rows of so many columns one product of matrices takes."""
+    return BLOCK_NUMBERS // columns
 
 
 def piece_rows(columns: int) -> int:
     """Return how many rows of so many columns a thread reduces at once."""
-    return max(STACKS * stack_rows(columns), 4 * columns)
+    return max(STACKS * BLOCKS * block_rows(columns), 4 * columns)
+
+
+def stacks(X: Array, y: Array) -> Iterator[Chunk]:
+    """Yield the rows in stacks of up to BLOCKS blocks, (blocks, rows, d) and (blocks, rows); a short one comes last."""
+    d = X.shape[1]
+    block = block_rows(d + 2)
+    blocks = len(y) // block
+    whole = blocks * block
+    features, target = X[:whole].reshape(blocks, block, d), y[:whole].reshape(blocks, block)
+    for first in range(0, blocks, BLOCKS):
+        yield features[first : first + BLOCKS], target[first : first + BLOCKS]
+    yield X[None, whole:], y[None, whole:]
 
 
 def reduced(chunks: Iterable[Chunk]) -> tuple[int, Array]:
@@ -209,15 +214,15 @@ def counted_factor(piece: list[Chunk], preconditioner: Preconditioner | None) ->
 
 
 def joined(piece: list[Chunk]) -> Chunk:
-    """Return the parts of a piece as one."""
+    """Return the parts of a piece as one, row after row: BLAS rounds products of columns in other ways."""
     X, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*piece, strict=True))
-    return X, y
+    return np.ascontiguousarray(X, dtype=np.float64), np.ascontiguousarray(y, dtype=np.float64)
 
 
 def with_ones(X: Array, y: Array) -> Array:
-    """Return [X, 1, y]."""
-    rows = np.ones((len(y), X.shape[1] + 2))
-    rows[:, :-2], rows[:, -1] = X, y
+    """Return [X, 1, y], of shape (..., d + 2), for X of shape (..., d) and y of shape (...)."""
+    rows = np.ones((*y.shape, X.shape[-1] + 2))
+    rows[..., :-2], rows[..., -1] = X, y
     return rows
 
 

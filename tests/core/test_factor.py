@@ -11,16 +11,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError
 from gdexp.core.factor import (
+    BLOCKS,
+    FEWEST_BLOCKS,
     SAMPLE_ROWS,
     Array,
     Chunk,
     Preconditioner,
+    block_rows,
     cholesky_factor,
     counted_factor,
     merge,
     piece_rows,
     reduced,
-    stack_rows,
     triangular_factor,
     with_ones,
 )
@@ -32,6 +34,11 @@ CHUNK_ROWS = piece_rows(4)
 def rows(n: int, d: int) -> tuple[Array, Array]:
     generator = np.random.default_rng(n)
     return generator.normal(size=(n, d)), generator.normal(size=n)
+
+
+def many_rows(columns: int) -> int:
+    """Return a number of rows that products of matrices reduce, in more than one stack and by one thread."""
+    return (BLOCKS + FEWEST_BLOCKS) * block_rows(columns)
 
 
 def test_the_factor_is_triangular_and_has_the_products_of_the_columns() -> None:
@@ -115,7 +122,7 @@ def by_products(X: Array, y: Array, *, keep: bool = True) -> Array | None:
 @pytest.mark.parametrize("more", [0, 1, 1000])
 @pytest.mark.parametrize("d", [0, 1, 3, 20, 43])
 def test_products_of_matrices_give_a_factor_as_accurate_as_reflections(d: int, more: int, keep: bool) -> None:
-    X, y = whole_numbers(3 * stack_rows(d + 2) + more, d)
+    X, y = whole_numbers(many_rows(d + 2) + more, d)
     y = y + np.round(1000 * np.random.default_rng(d).normal(size=len(y)))
     factor = by_products(X, y, keep=keep)
     assert factor is not None
@@ -125,14 +132,14 @@ def test_products_of_matrices_give_a_factor_as_accurate_as_reflections(d: int, m
 
 @pytest.mark.parametrize("spread", [1.0, 1e-1, 1e-2, 1e-3, 1e-5])
 def test_nearly_dependent_columns_cost_no_digit(spread: float) -> None:
-    X, y = whole_numbers(3 * stack_rows(5), 3)
+    X, y = whole_numbers(many_rows(5), 3)
     X[:, 1] = 1000 * X[:, 0] + np.round(1000 * spread * X[:, 1])
     y = y + X[:, 1]
     assert_products_agree(reduced([(X, y)])[1], with_ones(X, y).astype(np.int64), 1e-14)
 
 
 def test_the_minimum_and_the_parameters_of_many_rows_are_the_exact_ones() -> None:
-    X, y = whole_numbers(3 * stack_rows(5), 3)
+    X, y = whole_numbers(many_rows(5), 3)
     pivots = [[Fraction(int(product)) for product in row] for row in with_ones(X, y).T @ with_ones(X, y)]
     for k in range(4):
         for row in pivots[k + 1 :]:
@@ -144,13 +151,13 @@ def test_the_minimum_and_the_parameters_of_many_rows_are_the_exact_ones() -> Non
 
 @pytest.mark.parametrize("d", [1, 20])
 def test_the_minimum_of_many_rows_that_lie_in_a_plane_is_zero(d: int) -> None:
-    X, _ = rows(3 * stack_rows(d + 2) + 5, d)
+    X, _ = rows(many_rows(d + 2) + 5, d)
     factor = reduced([(X, X @ np.arange(1.0, d + 1) + 1)])[1]
     assert factor[-1, -1] ** 2 < 1e-30 * np.sum(factor[:, -1] ** 2)
 
 
 def test_columns_of_very_different_size_are_reduced_alike() -> None:
-    X, y = rows(3 * stack_rows(5), 3)
+    X, y = rows(many_rows(5), 3)
     sizes = 2.0 ** np.array([-490, 0, 490])
     factor, scaled = by_products(X, y, keep=False), by_products(X * sizes, y * 2.0**-400, keep=False)
     assert factor is not None
@@ -162,19 +169,19 @@ def test_columns_of_very_different_size_are_reduced_alike() -> None:
 
 @pytest.mark.parametrize("size", [1e-170, 1e-158, 1e-150, 1e-130, 1e130, 1e150, 1e160])
 def test_columns_whose_squares_are_hardly_numbers_lose_no_digit(size: float) -> None:
-    X, y = rows(3 * stack_rows(5), 3)
+    X, y = rows(many_rows(5), 3)
     factor, scaled = reduced([(X, y)])[1], reduced([(X * size, y * size)])[1] / np.array([size, size, size, 1, size])
     signs = np.sign(np.diag(factor) * np.diag(scaled))
     assert_allclose(scaled * signs[:, None], factor, rtol=1e-11)
 
 
 def test_columns_that_are_nearly_orthogonal_stay_as_they_are() -> None:
-    X, y = rows(3 * stack_rows(6), 4)
+    X, y = rows(many_rows(6), 4)
 
     def changed(X: Array, y: Array) -> int:
         preconditioner = Preconditioner.of_sample(X, y, keep=True)
         assert preconditioner is not None
-        return len(preconditioner.left)
+        return len(preconditioner.inverse.T)
 
     assert changed(X, y) == 1
     assert changed(X, X @ np.ones(4) + 0.01 * y) == 1
@@ -210,7 +217,7 @@ def test_later_rows_of_another_scale_lose_no_digit(size: int) -> None:
 
 
 def test_rows_that_the_first_preconditioner_does_not_suit_get_their_own() -> None:
-    X, y = rows(3 * stack_rows(5), 3)
+    X, y = rows(many_rows(5), 3)
     other = X.copy()
     other[:, 1] = other[:, 0] + 0.01 * other[:, 1]
     first = Preconditioner.of_sample(X, y, keep=True)
@@ -258,7 +265,7 @@ def not_finite(X: Array) -> None:
     [constant, dependent, nearly_dependent, one_row_far_away, zero_but_for_one_row, too_small, too_large, not_finite],
 )
 def test_data_that_products_might_lose_digits_of_are_left_to_reflections(spoil: Callable[[Array], None]) -> None:
-    X, y = rows(2 * stack_rows(5), 3)
+    X, y = rows(many_rows(5), 3)
     spoil(X)
     assert by_products(X, y) is None
     assert_array_equal(reduced([(X, y)])[1], triangular_factor(with_ones(X, y)))
@@ -309,6 +316,27 @@ def test_chunks_without_rows_change_nothing() -> None:
 def test_integers_are_rows_like_any_other() -> None:
     X, y = np.array([[1], [2], [4]]), np.array([1, 0, 1])
     assert_array_equal(reduced([(X, y)])[1], reduced([(X.astype(float), y.astype(float))])[1])
+
+
+@pytest.mark.parametrize("d", [1, 3, 20])
+@pytest.mark.parametrize("dtype", ["int8", "int64", "float32"])
+def test_many_rows_of_another_type_are_reduced_as_floats(dtype: str, d: int) -> None:
+    X, y = (np.round(10 * values).astype(dtype) for values in rows(many_rows(d + 2), d))
+    assert_array_equal(reduced([(X, y)])[1], reduced([(X.astype(float), y.astype(float))])[1])
+
+
+@pytest.mark.parametrize("d", [1, 4, 20, 43])
+def test_where_the_numbers_lie_in_memory_changes_no_bit(d: int) -> None:
+    X, y = rows(many_rows(d + 2) + 7, d)
+    factor = reduced([(X, y)])[1]
+    beside = np.column_stack([y, X, y])
+    for features, target in [(np.asfortranarray(X), y), (beside[:, 1:-1], beside[:, 0]), (X[::-1][::-1], y)]:
+        assert_array_equal(reduced([(features, target)])[1], factor)
+    for shift in range(1, 9):
+        memory, last = np.empty(X.size + shift), np.empty(y.size + shift)
+        features, target = memory[shift:].reshape(X.shape), last[shift:]
+        features[:], target[:] = X, y
+        assert_array_equal(reduced([(features, target)])[1], factor)
 
 
 @pytest.mark.parametrize("chunks", [[], [(np.empty((0, 2)), np.empty(0))]])
