@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.performance.machine import described
-from experiments.performance.measure import LONG_SECONDS, REST_SECONDS, Sample
+from experiments.performance.measure import LONG_SECONDS, QUICK_SECONDS, QUICK_TURNS, REST_SECONDS, Sample
 from experiments.performance.results import TOLERANCE, Aim, Case, Profile, Settings
 
 METHOD = f"""\
 - All contenders of a row do the same work and take turns in one run of the program (A B C A B C ...); the table shows
   medians, with the quartiles in brackets. "1x" after it means that there was one repetition: whoever needs more than
-  {LONG_SECONDS} seconds for one gets no second.
+  {LONG_SECONDS} seconds for one gets no second. Whoever needs less than {QUICK_SECONDS} seconds gets {QUICK_TURNS}
+  turns for one of the others.
 - Before each turn one thread waits for {REST_SECONDS} seconds, awake, so that those of whoever came before have come to
   rest.
 - One read of the data is what its bytes take at memory bandwidth: that of the fastest of ten reads in a row of 256 MiB,
