@@ -29,6 +29,8 @@ GRID = 241
 """Points a side at which the contours are computed."""
 DEEPEST = 1e-4
 """The innermost contour is at most this fraction of the highest gap, so that a narrow valley shows."""
+BANDS = 16
+"""Colors between the contours."""
 JOINED = 3
 """Of a path that turns back at every step, so many steps are joined by a line."""
 MARK: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "black", "zorder": 7}
@@ -99,9 +101,11 @@ def _axis(dataset: Dataset, index: int) -> str:
 
 
 def _draw_flat(panel: Axes, window: Window, norm: LogNorm) -> None:
-    levels = np.geomspace(norm.vmin or 1.0, norm.vmax or 1.0, 17)
+    levels = np.geomspace(norm.vmin or 1.0, norm.vmax or 1.0, BANDS + 1)
     gap = np.maximum(window.gap, 0.1 * levels[0])
-    panel.contourf(window.weight, window.bias, gap, levels=levels, norm=norm, cmap=sequential(), extend="min")
+    # Computed from the levels, the middle of a band could round to either of two colors: the last digit would decide.
+    colors = sequential()([0.0, *(np.arange(BANDS) + 0.5) / BANDS])
+    panel.contourf(window.weight, window.bias, gap, levels=levels, colors=list(colors), extend="min")
     panel.contour(window.weight, window.bias, gap, levels=levels[:-1], colors="white", linewidths=0.5)
     panel.grid(visible=False)
 
