@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +20,6 @@ Role = Literal["gdexp", "peer", "limit", "reference"]
 
 LONG_SECONDS = 60
 """A repetition that takes longer is the only one."""
-QUICK_SECONDS, QUICK_TURNS = 0.2, 5
-"""Whoever takes less gets so many turns for one of the others: what disturbs a few milliseconds seldom disturbs all."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt, from malloc.h."""
 REST_SECONDS = 0.15
@@ -54,13 +53,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do the work. `work` returns a result to be checked, or a Measured; its time is times `scale`."""
+    """One way to do the work. `work` returns a result to be checked, or a Measured; its time is times `scale`.
+
+    It takes part in so many `rounds` of each turn: who needs a few milliseconds is disturbed by little, and needs more.
+    """
 
     name: str
     role: Role
     work: Callable[[], Any]
     note: str = ""
     scale: float = 1.0
+    rounds: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,17 @@ class Sample:
 def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, Sample]:
     """Return a sample of each of `contenders`, which take turns (A B C A B C ...); the last result of each is kept.
 
-    Whoever needs more than LONG_SECONDS gets one turn, whoever needs less than QUICK_SECONDS gets QUICK_TURNS times as
-    many as `repetitions`. A contender that raises UnavailableError is missing.
+    Whoever needs more than LONG_SECONDS gets one turn. A contender that raises UnavailableError is missing.
     """
     times: dict[str, list[float]] = {one.name: [] for one in contenders}
     longest: dict[str, float] = {one.name: 0.0 for one in contenders}
     peaks: dict[str, list[int]] = {one.name: [] for one in contenders}
     results: dict[str, Any] = {}
     missing: dict[str, str] = {}
-    for turn in range(repetitions * QUICK_TURNS):
-        most = LONG_SECONDS if turn % QUICK_TURNS == 0 else QUICK_SECONDS
+    rounds = range(max(one.rounds for one in contenders))
+    for _, round_ in product(range(repetitions), rounds):
         for one in contenders:
-            if one.name in missing or (turn and longest[one.name] > most):
+            if round_ >= one.rounds or one.name in missing or (times[one.name] and longest[one.name] > LONG_SECONDS):
                 continue
             gc.collect()
             rest()

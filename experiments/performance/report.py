@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.performance.machine import described
-from experiments.performance.measure import LONG_SECONDS, QUICK_SECONDS, QUICK_TURNS, REST_SECONDS, Sample
+from experiments.performance.measure import LONG_SECONDS, REST_SECONDS, Sample
 from experiments.performance.results import TOLERANCE, Aim, Case, Profile, Settings
+from experiments.performance.training import ROUNDS
 
 METHOD = f"""\
 - All contenders of a row do the same work and take turns in one run of the program (A B C A B C ...); the table shows
   medians, with the quartiles in brackets. "1x" after it means that there was one repetition: whoever needs more than
-  {LONG_SECONDS} seconds for one gets no second. Whoever needs less than {QUICK_SECONDS} seconds gets {QUICK_TURNS}
-  turns for one of the others.
+  {LONG_SECONDS} seconds for one gets no second.
 - Before each turn one thread waits for {REST_SECONDS} seconds, awake, so that those of whoever came before have come to
   rest.
-- One read of the data is what its bytes take at memory bandwidth: that of the fastest of ten reads in a row of 256 MiB,
-  as data of a few MiB stay in the processor's cache when they are read again.
+- In rows 1 and 2 everybody but the peers, who need seconds, takes part in {ROUNDS} rounds of each turn: a few
+  milliseconds are easily disturbed. In each round gdexp follows the limit, which leaves nothing of the data in the
+  cache.
+- One read of the data is what its bytes take at memory bandwidth: that of one read of 256 MiB, as data of a few MiB
+  stay in the processor's cache when they are read again. It is measured as all others are; the fastest of ten such
+  reads in a row, with all threads awake, stands beside it.
 - In rows 1 and 2 gdexp has done the work once before the clock starts, and memory that anybody gives back stays with
   the process. Otherwise some turns would pay for pages of the operating system that others have given back: in a
   virtual machine 17 MB of parameters can take as long as all the rest. Whole processes (row 6) pay for theirs.
