@@ -124,7 +124,8 @@ class Modes:
 
     def course(self, run: int) -> Course:
         """Return what the parameters of a run follow from."""
-        return Course(self._starts[run], self._rates[run], self._within[run], self._directions[run])
+        # Copies: a view would hold on to what all other runs follow from.
+        return Course(*(of[run].copy() for of in (self._starts, self._rates, self._within, self._directions)))
 
 
 @dataclass(frozen=True, eq=False)

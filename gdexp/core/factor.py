@@ -30,7 +30,7 @@ Chunk: TypeAlias = tuple[Array, Array]
 PANEL_NUMBERS = 2**13
 """Numbers of one call of LAPACK: they fit a fast cache, and are too few for BLAS to start threads of its own."""
 BLOCK_NUMBERS = 5 * 2**10
-"""Numbers of one product of matrices, for the same reasons."""
+"""Numbers of one product of matrices, for the same reasons: BLAS starts threads at 2**18 of their products."""
 BLOCKS = 54
 """Blocks that one call of NumPy multiplies: with far fewer, threads wait for the interpreter's lock."""
 STACKS = 4
@@ -123,7 +123,8 @@ class Preconditioner:
             return np.asarray((Q.swapaxes(1, 2) @ Q).sum(axis=0))
         # The columns that stay are multiplied where they are, in half the time.
         last = self.inverse[:, 0]
-        q = X @ last[:d] + last[d] + last[d + 1] * y
+        q = X @ last[:d]
+        q += last[d] + last[d + 1] * y
         gram = np.empty((d + 2, d + 2))
         gram[:d, :d] = (X.swapaxes(1, 2) @ X).sum(axis=0)
         gram[d, :d] = gram[:d, d] = (np.ones(X.shape[1]) @ X).sum(axis=0)
@@ -144,6 +145,8 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
     """
     if preconditioner is None:
         return None
+    # BLAS rounds in other ways what lies otherwise in memory, and integers would overflow.
+    X, y = (np.require(part, np.float64, ["C", "ALIGNED"]) for part in (X, y))
     with np.errstate(all="ignore"):
         gram = np.sum([preconditioner.gram(*stack) for stack in stacks(X, y)], axis=0)
         scaled = gram / preconditioner.sizes / preconditioner.sizes[:, None]
@@ -168,7 +171,10 @@ def piece_rows(columns: int) -> int:
 
 
 def stacks(X: Array, y: Array) -> Iterator[Chunk]:
-    """Yield the rows in stacks of up to BLOCKS blocks, (blocks, rows, d) and (blocks, rows); a short one comes last."""
+    """Yield the rows in stacks of up to BLOCKS whole blocks, (blocks, rows, d) and (blocks, rows).
+
+    The rows that are left over, perhaps none, come last as a shorter block.
+    """
     d = X.shape[1]
     block = block_rows(d + 2)
     blocks = len(y) // block
@@ -214,9 +220,9 @@ def counted_factor(piece: list[Chunk], preconditioner: Preconditioner | None) ->
 
 
 def joined(piece: list[Chunk]) -> Chunk:
-    """Return the parts of a piece as one, row after row: BLAS rounds products of columns in other ways."""
+    """Return the parts of a piece as one."""
     X, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*piece, strict=True))
-    return np.ascontiguousarray(X, dtype=np.float64), np.ascontiguousarray(y, dtype=np.float64)
+    return X, y
 
 
 def with_ones(X: Array, y: Array) -> Array:

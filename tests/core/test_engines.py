@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gdexp.core import DataError, LeastSquares, Stopping, Trajectory, descend, max_stable_lr, zero
 from gdexp.core.blocks import Block
-from gdexp.core.engines import ENGINES, GROUP, ITERATIVE_BLOCK, negligible, norms, progress, shrinkage, spans
+from gdexp.core.engines import ENGINES, GROUP, ITERATIVE_BLOCK, Modes, negligible, norms, progress, shrinkage, spans
 from gdexp.core.factor import Array
 from gdexp.core.stopping import StopReason
 
@@ -199,6 +199,11 @@ def test_the_first_modes_are_negligible_if_they_are_small_beside_the_slowest_in_
     assert negligible(np.array([[1e-3, 0.5]]), only_the_gradient, np.array([1])) == 0
     two = np.array([[1e-30, 1e-30, 0.5, 1.0], [1e-30, 0.5, 0.5, 1.0]])
     assert negligible(two, np.concatenate([parts, parts]), np.array([3, 3])) == 1
+
+
+def test_what_parameters_follow_from_holds_on_to_no_other_run(seven_cars: LeastSquares) -> None:
+    course = Modes(seven_cars, np.array([0.01, 0.1]), np.zeros((2, 2))).course(1)
+    assert all(values.base is None for values in vars(course).values())
 
 
 @pytest.mark.parametrize(("unit", "longest"), [(1024, 25_000), (16, 700), (16, 0), (576, 5000)])

@@ -21,6 +21,7 @@ from gdexp.core.factor import (
     cholesky_factor,
     counted_factor,
     merge,
+    panel_rows,
     piece_rows,
     reduced,
     triangular_factor,
@@ -330,13 +331,18 @@ def test_where_the_numbers_lie_in_memory_changes_no_bit(d: int) -> None:
     X, y = rows(many_rows(d + 2) + 7, d)
     factor = reduced([(X, y)])[1]
     beside = np.column_stack([y, X, y])
-    for features, target in [(np.asfortranarray(X), y), (beside[:, 1:-1], beside[:, 0]), (X[::-1][::-1], y)]:
+    backwards = np.ascontiguousarray(X[::-1])[::-1], np.ascontiguousarray(y[::-1])[::-1]
+    for features, target in [(np.asfortranarray(X), y), (beside[:, 1:-1], beside[:, 0]), backwards]:
         assert_array_equal(reduced([(features, target)])[1], factor)
-    for shift in range(1, 9):
-        memory, last = np.empty(X.size + shift), np.empty(y.size + shift)
-        features, target = memory[shift:].reshape(X.shape), last[shift:]
-        features[:], target[:] = X, y
-        assert_array_equal(reduced([(features, target)])[1], factor)
+    for shift in (1, 4, 8, 16, 24, 32, 40, 48, 56):
+        features, target = (np.frombuffer(bytes(shift) + part.tobytes(), offset=shift) for part in (X, y))
+        assert_array_equal(reduced([(features.reshape(X.shape), target)])[1], factor)
+
+
+@pytest.mark.parametrize("columns", [columns for columns in range(2, 100) if panel_rows(columns)])
+def test_products_are_too_small_for_threads_of_blas(columns: int) -> None:
+    assert block_rows(columns) * columns * (columns + 1) <= 2**18
+    assert block_rows(columns) * columns <= 2304 * 4
 
 
 @pytest.mark.parametrize("chunks", [[], [(np.empty((0, 2)), np.empty(0))]])

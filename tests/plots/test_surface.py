@@ -12,6 +12,7 @@ from gdexp.core import max_stable_lr
 from gdexp.data import Dataset, load
 from gdexp.data.datasets.seven_cars import SevenCars
 from gdexp.plots import RunView, loss_surface
+from gdexp.plots.style import sequential
 from gdexp.plots.surface import Window
 
 
@@ -49,6 +50,14 @@ def test_a_diverging_path_is_cut_and_the_panel_says_where(seven: Dataset, run_of
     low, high = panel.get_xlim()
     assert low < trajectory.parameters[1, 0] < high
     assert not low < trajectory.parameters[2, 0] < high
+
+
+def test_the_bands_between_contours_have_the_colors_of_their_middles(
+    seven: Dataset, run_of: Callable[..., RunView]
+) -> None:
+    panel = contours(loss_surface(run_of(seven, 0.01).trajectory, seven))
+    filled = panel.collections[0]
+    np.testing.assert_array_equal(filled.get_facecolor(), sequential()([0, *range(8, 256, 16)]))
 
 
 @pytest.mark.parametrize("relative_lr", [0.01, 0.9, 0.998, 1.001, 1.5])
