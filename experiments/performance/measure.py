@@ -93,6 +93,7 @@ class Sample:
 def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, Sample]:
     """Return a sample of each of `contenders`, which take turns (A B C A B C ...); the last result of each is kept.
 
+    All take part in a turn's first round, and in the later ones those whose `rounds` are as many.
     Whoever needs more than LONG_SECONDS gets one turn. A contender that raises UnavailableError is missing.
     """
     times: dict[str, list[float]] = {one.name: [] for one in contenders}

@@ -13,11 +13,11 @@ METHOD = f"""\
 - All contenders of a row do the same work and take turns in one run of the program (A B C A B C ...); the table shows
   medians, with the quartiles in brackets. "1x" after it means that there was one repetition: whoever needs more than
   {LONG_SECONDS} seconds for one gets no second.
-- Before each turn one thread waits for {REST_SECONDS} seconds, awake, so that those of whoever came before have come to
-  rest.
+- Before each repetition one thread waits for {REST_SECONDS} seconds, awake, so that those of whoever came before
+  have come to rest.
 - In rows 1 and 2 everybody but the peers, who need seconds, takes part in {ROUNDS} rounds of each turn: a few
-  milliseconds are easily disturbed. In each round gdexp follows the limit, which leaves nothing of the data in the
-  cache.
+  milliseconds are easily disturbed. Each round ends with the reads of 256 MiB, so gdexp, which begins it, finds
+  none of its data in the cache.
 - One read of the data is what its bytes take at memory bandwidth: that of one read of 256 MiB, as data of a few MiB
   stay in the processor's cache when they are read again. It is measured as all others are; the fastest of ten such
   reads in a row, with all threads awake, stands beside it.
