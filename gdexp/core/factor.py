@@ -30,7 +30,8 @@ Chunk: TypeAlias = tuple[Array, Array]
 PANEL_NUMBERS = 2**13
 """Numbers of one call of LAPACK: they fit a fast cache, and are too few for BLAS to start threads of its own."""
 BLOCK_NUMBERS = 5 * 2**10
-"""Numbers of one product of matrices, for the same reasons: BLAS starts threads at 2**18 of their products."""
+"""Numbers of one product of matrices, for the same reasons: BLAS starts threads where its rows times the square of its
+columns are 2**18 or more."""
 BLOCKS = 54
 """Blocks that one call of NumPy multiplies: with far fewer, threads wait for the interpreter's lock."""
 STACKS = 4

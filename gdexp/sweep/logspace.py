@@ -9,7 +9,7 @@ import numpy as np
 
 from gdexp.core import ParameterError
 
-CALL = re.compile(r"logspace\(([^()]*)\)")
+QUOTED_OR_CALL = re.compile(r"""(['"])(?:\\.|(?!\1)[^\\])*\1|logspace\(([^()]*)\)""")
 MOST_RUNS = 100_000
 """The runs of one sweep: as many fit into memory and can be looked at."""
 TAKES = f"logspace(start,stop,count) with start and stop above 0 and a count of 2 to {MOST_RUNS:,}"
@@ -18,10 +18,11 @@ TAKES = f"logspace(start,stop,count) with start and stop above 0 and a count of 
 def expanded(text: str) -> str:
     """Return `text` with every logspace(a,b,n) replaced by its n values from a to b, separated by commas.
 
-    Raises ParameterError for arguments that it does not take. Hydra's own grammar knows no such function.
+    What is quoted stays one text, as in all of Hydra's grammar, which knows no such function. Raises ParameterError for
+    arguments that it does not take.
     """
     key = text.partition("=")[0].lstrip("+")
-    return CALL.sub(lambda call: ",".join(_values(key, call[1])), text)
+    return QUOTED_OR_CALL.sub(lambda found: found[0] if found[1] else ",".join(_values(key, found[2])), text)
 
 
 def expanded_arguments(arguments: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 
 from gdexp.command import heed_interrupt
 from gdexp.config import Config
-from gdexp.core import GdexpError
+from gdexp.core import GdexpError, ParameterError
 from gdexp.report.figures import draw_sweep
 from gdexp.report.table import sweep_description, text_table, write_csv
 from gdexp.run import plan_run
@@ -92,7 +93,9 @@ def checked(jobs: Sequence[Job], settings: Sequence[Mapping[str, Any]]) -> list[
             config = Config.from_mapping(given, plots=None)
             plan = plan_run(config)  # and not kept: a plan holds its data
         except GdexpError as error:
-            raise GdexpError(f"{error} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
+            quoted = isinstance(error, ParameterError) and isinstance(error.got, str) and re.search("[(,]", error.got)
+            hint = " In quotes it is one text: without them it is several values." if quoted else ""
+            raise GdexpError(f"{error}{hint} (job {job.number + 1} of {len(jobs)}: {job.name})") from None
         found.append(CheckedJob(job, config, plan.config_hash))
     return found
 

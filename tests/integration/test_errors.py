@@ -87,8 +87,13 @@ def test_a_start_of_the_wrong_length_says_what_it_takes(folder: Folder) -> None:
         (["data=synthetic", "data.d=1e6", "data.n=1e7"], "data=synthetic: there is not enough memory"),
         (["-m"], "a sweep takes at least one key with its values, as in lr=0.001,0.01,0.1"),
         (["-m", "tracking.every=1,2"], "tracking.* takes one value for a whole sweep"),
+        (
+            ["-m", "lr='logspace(1e-3,1,4)'"],
+            "lr takes a finite number above 0; got 'logspace(1e-3,1,4)'. In quotes it is one text: without them it is "
+            "several values. (job 1 of 1: lr='logspace(1e-3,1,4)')",
+        ),
     ],
-    ids=["no run", "no values", "no memory", "no key", "two stores"],
+    ids=["no run", "no values", "no memory", "no key", "two stores", "quoted"],
 )
 def test_what_cannot_be_carried_out_is_refused_in_one_line(folder: Folder, arguments: list[str], message: str) -> None:
     refused(folder, arguments, message)

@@ -30,6 +30,15 @@ def test_options_and_other_overrides_stay_as_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["data.path='logspace(1,2,3).csv'", 'lr="logspace(1,2,3)"', r"a='\' logspace(1,2,3)'"])
+def test_what_is_quoted_stays_one_text(text: str) -> None:
+    assert expanded(text) == text
+
+
+def test_what_follows_a_quoted_text_is_expanded() -> None:
+    assert expanded("lr='0.5',\"1\",logspace(1,10,2)") == "lr='0.5',\"1\",1,10"
+
+
 @pytest.mark.parametrize(
     "arguments", ["1,2", "1,2,3,4", "0,1,3", "-1,1,3", "a,b,c", "1,10,1", "1,10,2.5", "1,inf,3", ""]
 )
