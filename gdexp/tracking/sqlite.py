@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import shutil
 import sqlite3
 import uuid
@@ -15,12 +17,14 @@ from gdexp.tracking.backend import DatasetInput, Experiment, NewRun, RunRows, Se
 from gdexp.tracking.client import ClientBackend
 from gdexp.tracking.database import reading, transaction
 from gdexp.tracking.errors import TrackingError
-from gdexp.tracking.process import PROCESS
+from gdexp.tracking.process import PROCESS, is_alive, of_this_process
 from gdexp.tracking.query import child_ids, latest_id, running_ids, runs_of
 from gdexp.tracking.recorded import RecordedRun, local_path
 from gdexp.tracking.rows import insert_inputs, insert_metrics, insert_runs, set_tags
 
 Opened = Callable[[Path], AbstractContextManager[sqlite3.Connection]]
+RESERVED = ".reserved"
+"""Ends the name of a note beside the runs' folders: which process reserved which of them."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ class SqliteBackend:
     def reserved(self, experiment_id: str, count: int) -> Iterator[list[tuple[str, Path]]]:
         """Give the ids of runs that are to be inserted, each with an empty folder for its artifacts.
 
-        The folders of those that are not inserted in the end are removed again.
+        The folders of those that are not inserted in the end are removed again: by the next to reserve some, where this
+        process is killed.
         """
         # Runs that began together are listed by their ids: the latest first, as it is where they began one by one.
         run_ids = sorted((uuid.uuid4().hex for _ in range(count)), reverse=True)
@@ -124,16 +129,28 @@ class SqliteBackend:
             artifacts = _artifacts(connection, experiment_id)
         root = local_path(artifacts)
         assert root is not None  # else the store would have been opened with MLflow's client
+        for left in root.glob(f"*{RESERVED}"):
+            process, _, ids = left.read_text(encoding="utf-8").partition("\n")
+            if is_alive(process) is False:
+                self._release(left, re.findall(r"^[0-9a-f]{32}$", ids, re.MULTILINE))
+        root.mkdir(parents=True, exist_ok=True)
+        note = root / f"{run_ids[0]}{RESERVED}"
         try:
+            note.write_text("\n".join([of_this_process(), *run_ids]), encoding="utf-8")
             for run_id in run_ids:
                 (root / run_id / "artifacts").mkdir(parents=True)
             yield [(run_id, root / run_id / "artifacts") for run_id in run_ids]
         finally:
-            with self._using(reading) as connection:
-                inserted = {run.run_id for run in runs_of(connection, run_ids[:1])}
-            # All of them were, or none.
-            for run_id in [] if inserted else run_ids:
-                shutil.rmtree(root / run_id, ignore_errors=True)
+            self._release(note, run_ids)
+
+    def _release(self, note: Path, run_ids: Sequence[str]) -> None:
+        """Remove the folders of those of the runs reserved in `note` that were not inserted, and the note."""
+        query = "SELECT run_uuid FROM runs WHERE run_uuid IN (SELECT value FROM json_each(?))"
+        with self._using(reading) as connection:
+            inserted = {run_id for (run_id,) in connection.execute(query, (json.dumps(run_ids),))}
+        for run_id in set(run_ids) - inserted:
+            shutil.rmtree(note.parent / run_id, ignore_errors=True)
+        note.unlink(missing_ok=True)
 
     def insert(self, experiment_id: str, runs: Sequence[RunRows]) -> list[str]:
         """Record runs whose artifacts are in their folders, all or none, and return their ids."""

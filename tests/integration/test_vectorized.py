@@ -106,6 +106,21 @@ def test_an_interrupt_keeps_whole_batches_and_leaves_no_folder_without_a_run(fol
     assert {path.name for path in (folder.path / "mlruns" / "gdexp").iterdir()} == kept
 
 
+def test_a_kill_leaves_no_folder_without_a_run_once_the_sweep_is_resumed(folder: Folder) -> None:
+    sweep = ("-m", "seed=range(700)", "init=near_zero", "hydra/launcher=vectorized", "tracking.every=100")
+    program = folder.start(*sweep, after="[500/700]")
+    artifacts = folder.path / "mlruns" / "gdexp"
+    while len(list(artifacts.iterdir())) < 600:
+        assert program.poll() is None
+    program.kill()
+    program.communicate(timeout=60)
+    done = folder.python("-m", "gdexp.resume")
+    assert done.returncode == 0, done.stderr
+    recorded = {run.info.run_id for run in folder.runs()}
+    assert len(recorded) == 701
+    assert {path.name for path in artifacts.iterdir()} == recorded
+
+
 def test_it_sweeps_over_datasets_too(folder: Folder) -> None:
     done = folder.gdexp("-m", "data=seven_cars,synthetic", "lr=0.01,0.02", "hydra/launcher=vectorized")
     assert done.returncode == 0, done.stderr

@@ -128,7 +128,12 @@ def assert_same_tables(ours: Path, theirs: Path) -> None:
 
 
 def test_every_table_holds_the_rows_that_mlflow_writes(stores: dict[str, Store]) -> None:
-    for store in stores.values():
+    for name, store in stores.items():
+        location = f"{path_of(store).parent}/elsewhere"
+        if name == "mlflow":
+            MlflowClient(store.uri).create_experiment("new", location)
+        else:
+            store.backend.create_experiment("new", location)
         store.backend.set_experiment_tag("1", "view", "old")
     write_with_mlflow(path_of(stores["mlflow"]), RUNS)
     ClientBackend(stores["mlflow"].uri).set_experiment_tag("1", "view", "new")

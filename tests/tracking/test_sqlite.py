@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -133,6 +134,28 @@ def test_of_many_runs_all_are_recorded_or_none_and_no_folder_is_left(store: Stor
         insert()
     assert names(uri) == []
     assert not any(path.is_dir() for path in (tmp_path / "mlruns").glob("gdexp/*"))
+
+
+def test_what_a_note_of_reserved_runs_names_is_removed_only_where_no_run_and_no_living_process_has_it(
+    store: Store, tmp_path: Path
+) -> None:
+    backend, kept = store.backend, start_run(store, "kept", {}).run_id
+    assert isinstance(backend, SqliteBackend)
+    root, other = tmp_path / "mlruns" / "gdexp", tmp_path / "other"
+    left, reserved_elsewhere = "a" * 32, "b" * 32
+    for folder in (root / kept, root / left, root / reserved_elsewhere, other):
+        folder.mkdir(parents=True, exist_ok=True)
+    dead = f"{socket.gethostname()} {2**22 + 1} 1 0"
+    (root / f"{left}.reserved").write_text("\n".join([dead, left, kept, str(other), "../../other", ""]))
+    (root / f"{reserved_elsewhere}.reserved").write_text(f"another-machine 1 1 0\n{reserved_elsewhere}")
+    with backend.reserved(store.experiment_id, 1) as [(run_id, folder)]:
+        assert {path.name for path in root.iterdir()} == {
+            *(kept, reserved_elsewhere, f"{reserved_elsewhere}.reserved"),
+            *(run_id, f"{run_id}.reserved"),
+        }
+        assert folder.is_dir()
+    assert {path.name for path in root.iterdir()} == {kept, reserved_elsewhere, f"{reserved_elsewhere}.reserved"}
+    assert other.is_dir()
 
 
 def test_mlflow_finds_the_artifacts_in_a_folder_with_a_percent_sign(
