@@ -57,7 +57,7 @@ chaos: install ## kill, interrupt and starve sweeps for a quarter of an hour, re
 ray: install ## Ray for the tests of a cluster: 240 MB
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ray.lock
 
-bench: $(BENCH)/installed ## time gdexp, its peers and the limits on the same work, for about an hour, and write the report
+bench: $(BENCH)/installed ## time gdexp, its peers and the limits on the same work, for an hour and a half, and write the report
 	$(BENCH)/bin/python -m experiments.performance
 
 # A virtual environment of its own: the peers are large. Where PyTorch has no such build, the report says so.

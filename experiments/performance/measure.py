@@ -18,8 +18,6 @@ import numpy as np
 
 Role = Literal["gdexp", "peer", "limit", "reference"]
 
-LONG_SECONDS = 60
-"""A repetition that takes longer is the only one."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt, from malloc.h."""
 REST_SECONDS = 0.15
@@ -93,18 +91,17 @@ class Sample:
 def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, Sample]:
     """Return a sample of each of `contenders`, which take turns (A B C A B C ...); the last result of each is kept.
 
-    All take part in a turn's first round, and in the later ones those whose `rounds` are as many.
-    Whoever needs more than LONG_SECONDS gets one turn. A contender that raises UnavailableError is missing.
+    All take part in a turn's first round, and in the later ones those whose `rounds` are as many. A contender that
+    raises UnavailableError is missing.
     """
     times: dict[str, list[float]] = {one.name: [] for one in contenders}
-    longest: dict[str, float] = {one.name: 0.0 for one in contenders}
     peaks: dict[str, list[int]] = {one.name: [] for one in contenders}
     results: dict[str, Any] = {}
     missing: dict[str, str] = {}
     rounds = range(max(one.rounds for one in contenders))
     for _, round_ in product(range(repetitions), rounds):
         for one in contenders:
-            if round_ >= one.rounds or one.name in missing or (times[one.name] and longest[one.name] > LONG_SECONDS):
+            if round_ >= one.rounds or one.name in missing:
                 continue
             gc.collect()
             rest()
@@ -115,7 +112,6 @@ def interleaved(contenders: Sequence[Contender], repetitions: int) -> dict[str, 
                 missing[one.name] = str(error)
                 continue
             seconds = time.perf_counter() - started
-            longest[one.name] = max(longest[one.name], seconds)
             measured = result if isinstance(result, Measured) else Measured(seconds, result)
             times[one.name].append(measured.seconds * one.scale)
             results[one.name] = measured.result

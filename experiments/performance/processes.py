@@ -9,8 +9,8 @@ from pathlib import Path
 
 from experiments.performance.measure import Contender, Measured, child, interleaved
 from experiments.performance.profiles import by_package, by_package_imported
-from experiments.performance.results import Aim, Case, Settings
-from experiments.performance.stores import check_same_runs
+from experiments.performance.results import Aim, Case, Settings, check_same
+from experiments.performance.stores import losses, runs
 
 ONE_RUN = ("-m", "gdexp", "lr=0.01")
 SCRIPT = Path(__file__).with_name("by_hand.py")
@@ -38,7 +38,13 @@ def row(settings: Settings) -> list[Case]:
         ],
         settings.repetitions,
     )
-    check_same_runs(used["gdexp"] / "mlflow.db", used["script"] / "mlflow.db", "the script")
+    first_use, second_use, *by_hand = (
+        losses(store, run)
+        for store in (used["gdexp"] / "mlflow.db", used["script"] / "mlflow.db")
+        for run in runs(store)
+    )
+    for theirs in (second_use, *by_hand):
+        check_same(first_use, theirs, "the script")
     profiles = [
         by_package("second use of `python -m gdexp lr=0.01`", ONE_RUN, used["gdexp"]),
         by_package_imported("second use of `python -m gdexp lr=0.01`", ONE_RUN, used["gdexp"]),

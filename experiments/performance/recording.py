@@ -126,8 +126,8 @@ def row(
         work=f"one run into an existing SQLite store, K={steps:,}, all records, no figure",
         samples=[ours, each, batch, limit],
         aims=aims(ours, each, batch, limit),
-        checked=f"key and step of all {count:,} metric rows, every loss",
-        sizes={"K": steps},
+        checked=f"key and step of all {count:,} metric rows and every loss"
+        + ("" if few is like else f"; of log_metric, those of {stepwise:,} steps"),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from experiments.performance.results import check_same
 
-TABLES = ("runs", "params", "tags", "metrics", "latest_metrics")
+TABLES = ("runs", "params", "tags", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")
 CHUNK = 50_000
 
 
@@ -22,6 +22,13 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection to the store at `path`."""
     with closing(sqlite3.connect(path)) as connection:
         yield connection
+
+
+def runs(path: Path) -> list[str]:
+    """Return the ids of the finished runs in a store, in the order in which they began."""
+    with opened(path) as store:
+        rows = store.execute("SELECT run_uuid FROM runs WHERE status = 'FINISHED' ORDER BY start_time")
+        return [run for (run,) in rows]
 
 
 def losses(path: Path, run_id: str) -> NDArray[np.float64]:

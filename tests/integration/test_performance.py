@@ -55,11 +55,6 @@ def test_the_fastest_of_some_repetitions_is_taken(monkeypatch: pytest.MonkeyPatc
     assert fastest(lambda: "read", times=3) == Measured(2.0, "read")
 
 
-def test_whoever_needs_long_gets_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "LONG_SECONDS", -1)
-    assert len(interleaved([Contender("slow", "peer", list)], 5)["slow"].seconds) == 1
-
-
 def test_a_contender_that_is_not_installed_is_missing_and_the_others_go_on() -> None:
     def absent() -> None:
         raise UnavailableError("not installed")
