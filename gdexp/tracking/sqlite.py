@@ -130,9 +130,10 @@ class SqliteBackend:
         root = local_path(artifacts)
         assert root is not None  # else the store would have been opened with MLflow's client
         for left in root.glob(f"*{RESERVED}"):
-            process, _, ids = left.read_text(encoding="utf-8").partition("\n")
-            if is_alive(process) is False:
-                self._release(left, re.findall(r"^[0-9a-f]{32}$", ids, re.MULTILINE))
+            with contextlib.suppress(OSError):  # somebody else's, or being removed already
+                process, _, ids = left.read_text(encoding="utf-8").partition("\n")
+                if is_alive(process) is False:
+                    self._release(left, re.findall(r"^[0-9a-f]{32}$", ids, re.MULTILINE))
         root.mkdir(parents=True, exist_ok=True)
         note = root / f"{run_ids[0]}{RESERVED}"
         try:

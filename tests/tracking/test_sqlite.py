@@ -148,13 +148,14 @@ def test_what_a_note_of_reserved_runs_names_is_removed_only_where_no_run_and_no_
     dead = f"{socket.gethostname()} {2**22 + 1} 1 0"
     (root / f"{left}.reserved").write_text("\n".join([dead, left, kept, str(other), "../../other", ""]))
     (root / f"{reserved_elsewhere}.reserved").write_text(f"another-machine 1 1 0\n{reserved_elsewhere}")
+    (root / "unreadable.reserved").mkdir()
     with backend.reserved(store.experiment_id, 1) as [(run_id, folder)]:
         assert {path.name for path in root.iterdir()} == {
-            *(kept, reserved_elsewhere, f"{reserved_elsewhere}.reserved"),
+            *(kept, reserved_elsewhere, f"{reserved_elsewhere}.reserved", "unreadable.reserved"),
             *(run_id, f"{run_id}.reserved"),
         }
         assert folder.is_dir()
-    assert {path.name for path in root.iterdir()} == {kept, reserved_elsewhere, f"{reserved_elsewhere}.reserved"}
+    assert not list(root.glob(f"{run_id}*"))
     assert other.is_dir()
 
 
