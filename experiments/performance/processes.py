@@ -43,7 +43,8 @@ def row(settings: Settings) -> list[Case]:
         for store in (used["gdexp"] / "mlflow.db", used["script"] / "mlflow.db")
         for run in runs(store)
     )
-    for theirs in (second_use, *by_hand):
+    check_same(first_use, second_use, "the second use")
+    for theirs in by_hand:
         check_same(first_use, theirs, "the script")
     profiles = [
         by_package("second use of `python -m gdexp lr=0.01`", ONE_RUN, used["gdexp"]),
