@@ -34,6 +34,8 @@ BLOCK_NUMBERS = 5 * 2**10
 columns are 2**18 or more."""
 BLOCKS = 54
 """Blocks that one call of NumPy multiplies: with far fewer, threads wait for the interpreter's lock."""
+FEW_COLUMNS = 8
+"""With fewer, BLAS multiplies two rows side by side in less time than one below the other."""
 STACKS = 4
 """Such calls that a thread carries out before it hands in a factor: with half as many, the checks and the merge take a
 tenth of the time or more. So many are 50,000 rows of 20 features: round numbers of rows leave no short last piece."""
@@ -43,8 +45,9 @@ SAMPLE_ROWS = 16
 """Rows for each column, evenly spread, whose factor the preconditioner is."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
 """How far the preconditioner, and the Gram matrix, may magnify rounding errors."""
-OBLIQUE = 4.0
-"""What makes a column of the first piece too oblique to those before it to stay as it is, as Preconditioner says."""
+KEPT_CONDITION = 50.0
+"""The most that the Gram matrix of columns that stay as they are may magnify them in the sample: half as far as in a
+piece, which may be worse."""
 LEAST_SQUARE = 1e-280
 """Of a column's norm: so it, and the squares of the numbers that count in it, keep all their digits."""
 
@@ -77,8 +80,8 @@ def merge(*factors: Array) -> Array:
 class Preconditioner:
     """An upper triangular R0 such that the columns of Q = [X, 1, y] R0^-1 are nearly orthogonal.
 
-    `factor` is R0, of shape (d + 2, d + 2); `inverse` its inverse, or only the last column where all others of Q are
-    those of the data. `sizes` (d + 2,) are the norms of Q's columns in the sample that R0 comes from.
+    `factor` is R0, of shape (d + 2, d + 2); `inverse` its inverse, or only the last two columns where all others of Q
+    are those of X. `sizes` (d + 2,) are the norms of Q's columns in the sample that R0 comes from.
     """
 
     factor: Array
@@ -87,13 +90,12 @@ class Preconditioner:
 
     @classmethod
     def of_sample(cls, X: Array, y: Array, *, keep: bool) -> Preconditioner | None:
-        """Return the R factor of evenly spread rows; if `keep`, columns of X and 1 that are nearly orthogonal stay.
+        """Return the R factor of evenly spread rows; if `keep`, X and 1, or X, stay if they are nearly orthogonal.
 
-        They do if R0 magnifies the rounding errors of each less than OBLIQUE times, and if more than that part of each
-        is not in the span of those before it. Return None where the errors grow too much, or where the rows are too few
-        for products to be faster.
+        Return None where rounding errors grow too much, or where the rows are too few for products to be faster.
         """
-        columns = X.shape[1] + 2
+        d = X.shape[1]
+        columns = d + 2
         if not panel_rows(columns) or len(y) < FEWEST_BLOCKS * block_rows(columns):
             return None
         step = len(y) // (SAMPLE_ROWS * columns)
@@ -109,30 +111,40 @@ class Preconditioner:
             if not growth.max() <= MOST_GROWTH:
                 return None
             inverse /= largest[:, None]
-            oblique = np.maximum(growth, 1 / np.abs(np.diag(scaled))) >= OBLIQUE
-            kept = columns - 1 if keep and not oblique[:-1].any() else 0
-            sizes = np.append(np.hypot.reduce(factor[:, :kept], axis=0), np.ones(columns - kept))
+            norms = np.hypot.reduce(factor[:, :-1], axis=0)
+            fit = (k for k in (d + 1, d) if k and np.linalg.cond(factor[:k, :k] / norms[:k]) ** 2 <= KEPT_CONDITION)
+            kept = next(fit, 0) if keep else 0
+            sizes = np.append(norms[:kept], np.ones(columns - kept))
             factor[:kept, kept:] = inverse[:kept, :kept] @ factor[:kept, kept:]
-            factor[:kept, :kept] = np.eye(kept)
-        return cls(factor, inverse[:, kept:], sizes)
+            factor[:kept, :kept] = inverse[:kept, :kept] = np.eye(kept)
+        return cls(factor, inverse[:, d:] if kept else inverse, sizes)
 
     def gram(self, X: Array, y: Array) -> Array:
         """Return Q^T Q over blocks of rows, (blocks, rows, d) and (blocks, rows)."""
         d = X.shape[2]
-        if self.inverse.shape[1] > 1:
-            Q = with_ones(X, y) @ self.inverse
-            return np.asarray((Q.swapaxes(1, 2) @ Q).sum(axis=0))
-        # The columns that stay are multiplied where they are, in half the time.
-        last = self.inverse[:, 0]
-        q = X @ last[:d]
-        q += last[d] + last[d + 1] * y
+        if self.inverse.shape[1] > 2:
+            return products_of_columns(with_ones(X, y) @ self.inverse)
+        # The columns that stay are multiplied where they are, in a fraction of the time.
+        of_ones, of_target = self.inverse.T
+        ones = X @ of_ones[:d] + of_ones[d] if of_ones[:d].any() else np.full(y.shape, of_ones[d])
+        target = X @ of_target[:d] + (of_target[d] + of_target[d + 1] * y)
         gram = np.empty((d + 2, d + 2))
-        gram[:d, :d] = (X.swapaxes(1, 2) @ X).sum(axis=0)
-        gram[d, :d] = gram[:d, d] = (np.ones(X.shape[1]) @ X).sum(axis=0)
-        gram[-1, :d] = gram[:d, -1] = (q[:, None] @ X).sum(axis=(0, 1))
-        gram[d, d], gram[d, -1], gram[-1, -1] = y.size, q.sum(), (q[:, None] @ q[..., None]).sum()
-        gram[-1, d] = gram[d, -1]
+        gram[:d, :d] = products_of_columns(X)
+        for k, q in enumerate((ones, target), start=d):
+            gram[k, :d] = gram[:d, k] = (q[:, None] @ X).sum(axis=(0, 1))
+            gram[k, k] = (q[:, None] @ q[..., None]).sum()
+        gram[d, -1] = gram[-1, d] = (ones[:, None] @ target[..., None]).sum()
         return gram
+
+
+def products_of_columns(rows: Array) -> Array:
+    """Return the sum of A^T A, of shape (columns, columns), over blocks A of `rows`, (blocks, rows, columns)."""
+    blocks, height, columns = rows.shape
+    # BLAS is slow with few columns: then two rows side by side are one, and half of what is multiplied is left out.
+    side = 2 if columns < FEW_COLUMNS and height % 2 == 0 else 1
+    rows = rows.reshape(blocks, height // side, side * columns)
+    products = (rows.swapaxes(1, 2) @ rows).sum(axis=0)
+    return np.asarray(products.reshape(side, columns, side, columns).trace(axis1=0, axis2=2))
 
 
 def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -> Array | None:
@@ -163,7 +175,8 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
 
 def block_rows(columns: int) -> int:
     """Return how many rows of so many columns one product of matrices takes."""
-    return BLOCK_NUMBERS // columns
+    rows = BLOCK_NUMBERS // columns
+    return rows - rows % 2
 
 
 def piece_rows(columns: int) -> int:
@@ -256,10 +269,20 @@ def regrouped(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
                 missing = piece_rows(d + 2)
             rows = slice(taken, min(taken + missing, len(y)))
             part = (X[rows], y[rows])
-            piece.append(part if in_memory else (part[0].copy(), part[1].copy()))
+            piece.append(part if in_memory else (copied(part[0]), part[1].copy()))
             missing, taken = missing - len(part[1]), rows.stop
             if not missing:
                 yield piece
                 piece = []
     if piece:
         yield piece
+
+
+def copied(rows: Array) -> Array:
+    """Return a copy of `rows`: a few columns one by one, as NumPy is slow with short rows that lie apart."""
+    if rows.shape[1] >= FEW_COLUMNS:
+        return rows.copy()
+    copy = np.empty(rows.shape, rows.dtype)
+    for column, to in zip(rows.T, copy.T, strict=True):
+        to[:] = column
+    return copy

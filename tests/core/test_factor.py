@@ -139,6 +139,14 @@ def test_nearly_dependent_columns_cost_no_digit(spread: float) -> None:
     assert_products_agree(reduced([(X, y)])[1], with_ones(X, y).astype(np.int64), 1e-14)
 
 
+@pytest.mark.parametrize("offset", [1, 5, 50, 5000])
+@pytest.mark.parametrize("d", [1, 3, 20])
+def test_columns_far_from_zero_cost_no_digit(d: int, offset: int) -> None:
+    X, y = whole_numbers(many_rows(d + 2) + 1, d)
+    X[:, -1] += 1000 * offset
+    assert_products_agree(reduced([(X, y)])[1], with_ones(X, y).astype(np.int64), 1e-14)
+
+
 def test_the_minimum_and_the_parameters_of_many_rows_are_the_exact_ones() -> None:
     X, y = whole_numbers(many_rows(5), 3)
     pivots = [[Fraction(int(product)) for product in row] for row in with_ones(X, y).T @ with_ones(X, y)]
@@ -184,9 +192,11 @@ def test_columns_that_are_nearly_orthogonal_stay_as_they_are() -> None:
         assert preconditioner is not None
         return len(preconditioner.inverse.T)
 
-    assert changed(X, y) == 1
-    assert changed(X, X @ np.ones(4) + 0.01 * y) == 1
-    assert changed(X + np.array([0, 0, 0, 100]), y) == 6  # the column of ones is one of them
+    assert changed(X, y) == 2
+    assert changed(X, X @ np.ones(4) + 0.01 * y) == 2
+    assert changed(X + np.array([0, 0, 0, 100]), y) == 2  # oblique to the column of ones, not to the others
+    assert changed(np.random.default_rng(0).random(X.shape), y) == 2
+    assert changed(X + 5, y) == 6
     assert changed(X @ [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0.01, 0], [0, 0, 0, 1]], y) == 6
 
 
