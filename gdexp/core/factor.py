@@ -199,9 +199,12 @@ def stacks(X: Array, y: Array) -> Iterator[Chunk]:
     yield X[None, whole:], y[None, whole:]
 
 
-def reduced(chunks: Iterable[Chunk]) -> tuple[int, Array]:
-    """Return how many rows `chunks` hold and the R factor of [X, 1, y] over them, in their order."""
-    pieces = regrouped(chunks)
+def reduced(chunks: Iterable[Chunk], *, lasting: bool = False) -> tuple[int, Array]:
+    """Return how many rows `chunks` hold and the R factor of [X, 1, y] over them, in their order.
+
+    Chunks that are `lasting`, as are those of a list, are not drawn into a buffer that is used again.
+    """
+    pieces = regrouped(chunks, lasting or isinstance(chunks, list | tuple))
     first = next(pieces, None)
     if first is None:
         raise DataError("the data have no row")
@@ -235,8 +238,23 @@ def counted_factor(piece: list[Chunk], preconditioner: Preconditioner | None) ->
 
 def joined(piece: list[Chunk]) -> Chunk:
     """Return the parts of a piece as one."""
-    X, y = (np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*piece, strict=True))
+    if len(piece) == 1:
+        return piece[0]
+    X, y = np.empty((sum(len(part) for _, part in piece), piece[0][0].shape[1])), np.concatenate([y for _, y in piece])
+    last = 0
+    for part, _ in piece:
+        first, last = last, last + len(part)
+        copy_rows(part, X[first:last])
     return X, y
+
+
+def copy_rows(rows: Array, to: Array) -> None:
+    """Copy `rows` of features: a few columns one by one, as NumPy is slow with short rows that lie apart."""
+    if rows.shape[1] < FEW_COLUMNS:
+        for column, copy in zip(rows.T, to.T, strict=True):
+            copy[:] = column
+    else:
+        to[:] = rows
 
 
 def with_ones(X: Array, y: Array) -> Array:
@@ -246,13 +264,12 @@ def with_ones(X: Array, y: Array) -> Array:
     return rows
 
 
-def regrouped(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+def regrouped(chunks: Iterable[Chunk], lasting: bool) -> Iterator[list[Chunk]]:
     """Yield the rows in pieces of equal size, the last of what is left, however `chunks` cut them.
 
-    A piece is the list of the parts of chunks that it takes: copies, but for chunks that are all in memory at once, as
-    others may be drawn into a buffer that is used again. Raises DataError for a chunk whose shape does not fit.
+    A piece is the list of the parts of chunks that it takes, copies of those that are not `lasting`. Raises DataError
+    for a chunk whose shape does not fit.
     """
-    in_memory = isinstance(chunks, list | tuple)
     piece: list[Chunk] = []
     missing, d = 0, None
     for X, y in chunks:
@@ -269,20 +286,10 @@ def regrouped(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
                 missing = piece_rows(d + 2)
             rows = slice(taken, min(taken + missing, len(y)))
             part = (X[rows], y[rows])
-            piece.append(part if in_memory else (copied(part[0]), part[1].copy()))
+            piece.append(part if lasting else (part[0].copy(), part[1].copy()))
             missing, taken = missing - len(part[1]), rows.stop
             if not missing:
                 yield piece
                 piece = []
     if piece:
         yield piece
-
-
-def copied(rows: Array) -> Array:
-    """Return a copy of `rows`: a few columns one by one, as NumPy is slow with short rows that lie apart."""
-    if rows.shape[1] >= FEW_COLUMNS:
-        return rows.copy()
-    copy = np.empty(rows.shape, rows.dtype)
-    for column, to in zip(rows.T, copy.T, strict=True):
-        to[:] = column
-    return copy

@@ -61,13 +61,14 @@ class LeastSquares:
         return cls.from_chunks([(features, target)])
 
     @classmethod
-    def from_chunks(cls, chunks: Iterable[Chunk]) -> LeastSquares:
+    def from_chunks(cls, chunks: Iterable[Chunk], *, lasting: bool = False) -> LeastSquares:
         """Return the problem of all rows in `chunks`, read once.
 
         Each chunk is a pair of features (rows, d) and target (rows,). A list, or any other iterable that can
-        be read again, is kept for the iterative engine; an iterator is not.
+        be read again, is kept for the iterative engine; an iterator is not. Chunks that are `lasting`, as those of a
+        list are, stay as they are while others are drawn: they are not copied.
         """
-        n, factor = reduced(chunks)
+        n, factor = reduced(chunks, lasting=lasting)
         return cls(n, factor, None if isinstance(chunks, Iterator) else chunks)
 
     def merge(self, other: LeastSquares) -> LeastSquares:

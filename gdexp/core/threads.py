@@ -12,8 +12,8 @@ from typing import TypeVar, cast
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-DRAWN_AHEAD = 2
-"""Items that `ahead` holds ready."""
+DRAWN_AHEAD = 8
+"""Items that `ahead` holds ready: enough that drawing does not stop while the caller computes."""
 
 
 def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -66,15 +66,15 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield `items`, the next two of which another thread draws while one is in use.
+    """Yield `items`, the next DRAWN_AHEAD of which another thread draws while one is in use.
 
     What drawing an item raises is raised here, at the latest after the items before it. Fewer than three items start
     no thread.
     """
     end = object()
-    first = list(islice(items, DRAWN_AHEAD))
+    first = list(islice(items, 2))
     yield from first
-    if len(first) < DRAWN_AHEAD:
+    if len(first) < 2:
         return
     with ThreadPoolExecutor(1) as thread:
         pending = deque(thread.submit(next, items, end) for _ in range(DRAWN_AHEAD))

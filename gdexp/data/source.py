@@ -16,6 +16,7 @@ from gdexp.data.scaling import SCALINGS
 class Table:
     """Names and rows: `read()` gives all rows, in the same order each time, as chunks of features and target.
 
+    Chunks last: none is drawn into the memory of one before it.
     `units` maps a column's name to its unit, for the axes of figures; `note` says what was left out, if anything.
     `parts` give the same rows part by part, where each part is to be reduced by itself.
     """

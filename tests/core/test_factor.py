@@ -24,6 +24,7 @@ from gdexp.core.factor import (
     panel_rows,
     piece_rows,
     reduced,
+    regrouped,
     triangular_factor,
     with_ones,
 )
@@ -80,6 +81,7 @@ def test_the_factor_is_the_same_to_the_last_bit_however_the_rows_are_handed_in(c
     parts = list(zip(np.split(X, cuts), np.split(y, cuts), strict=True))
     assert_array_equal(reduced(parts)[1], reduced([(X, y)])[1])
     assert_array_equal(reduced(iter(parts))[1], reduced([(X, y)])[1])
+    assert_array_equal(reduced(iter(parts), lasting=True)[1], reduced([(X, y)])[1])
 
 
 @pytest.mark.parametrize("d", [1, 20, 60])
@@ -303,6 +305,13 @@ def test_rows_in_a_buffer_that_is_used_again_are_read_as_they_were() -> None:
             yield features, target
 
     assert_array_equal(reduced(chunks())[1], reduced([(X, y)])[1])
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_only_chunks_that_last_are_not_copied(lasting: bool) -> None:
+    X, y = rows(5, 2)
+    [[(features, target)]] = regrouped(iter([(X, y)]), lasting)
+    assert np.shares_memory(features, X) == np.shares_memory(target, y) == lasting
 
 
 def test_what_reading_raises_behind_many_chunks_is_raised() -> None:

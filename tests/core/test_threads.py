@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gdexp.core.threads import ahead, mapped
+from gdexp.core.threads import DRAWN_AHEAD, ahead, mapped
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_what_could_not_be_computed_is_not_held_on_to() -> None:
         gc.enable()
 
 
-def test_items_ahead_are_drawn_by_another_thread_and_no_more_than_two() -> None:
+def test_items_ahead_are_drawn_by_another_thread_and_not_more_than_it_holds_ready() -> None:
     drawers: list[int] = []
 
     def items() -> Iterator[int]:
@@ -131,7 +131,7 @@ def test_items_ahead_are_drawn_by_another_thread_and_no_more_than_two() -> None:
     results = ahead(items())
     for number in range(50):
         assert next(results) == number
-        assert len(drawers) <= number + 3
+        assert len(drawers) <= number + 1 + DRAWN_AHEAD
     assert drawers[:2] == [threading.get_ident()] * 2
     assert threading.get_ident() not in drawers[2:]
     results.close()  # type: ignore[attr-defined]
