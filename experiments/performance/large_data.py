@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.performance.measure import Contender, Measured, UnavailableError, child, interleaved
+from experiments.performance.profiles import by_package
 from experiments.performance.results import Aim, Case, Settings, check_same
 
 ROWS_AT_ONCE = 1_000_000
@@ -65,21 +66,15 @@ def make(path: Path, rows: int) -> Made:
     return Made(path, rows, sums.tolist(), float(moments[4, 4] / rows), float(least))
 
 
+def command(made: Made) -> list[str]:
+    """Return what `python` is to carry out to train on a file, with every loss and no figure."""
+    data = ["data=file", f"data.path={made.path}", "data.target=y"]
+    return ["-m", "gdexp", *data, "lr_unit=limit", "lr=0.5", "plots=none"]
+
+
 def gdexp(made: Made, folder: Path) -> Measured:
-    """Train on the file as a process of its own, with every loss and no figure, and return its metrics, too."""
-    done = child(
-        [
-            "-m",
-            "gdexp",
-            "data=file",
-            f"data.path={made.path}",
-            "data.target=y",
-            "lr_unit=limit",
-            "lr=0.5",
-            "plots=none",
-        ],
-        folder,
-    )
+    """Train on the file as a process of its own, and return its metrics, too."""
+    done = child(command(made), folder)
     with closing(sqlite3.connect(folder / "mlflow.db")) as store:
         latest = "SELECT run_uuid FROM runs ORDER BY start_time DESC LIMIT 1"
         query = f"SELECT value FROM metrics WHERE run_uuid = ({latest}) AND step = 0 AND key = ?"
@@ -106,6 +101,7 @@ def row(settings: Settings) -> list[Case]:
         ],
         settings.repetitions,
     )
+    profile = by_package(f"`python -m gdexp data=file`, {rows:,} rows, the main thread", command(whole), folder)
     shutil.rmtree(folder)
     ours, limit, fewer = samples.values()
     for sample, made in ((ours, whole), (fewer, quarter)):
@@ -124,5 +120,6 @@ def row(settings: Settings) -> list[Case]:
             samples=[ours, limit, fewer],
             aims=aims,
             checked="loss at step 0 and least loss against sums made while the file was written",
+            profiles=[profile],
         )
     ]
