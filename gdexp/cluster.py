@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from gdexp.core.errors import GdexpError
+from gdexp.core.threads import usable_cores
 
 LOCAL = "local"
 """The address of a cluster that Ray starts on this machine."""
@@ -97,4 +98,4 @@ def blas_threads() -> int:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdecimal():
             return max(1, int(os.environ[name]))
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()

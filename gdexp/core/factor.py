@@ -48,6 +48,9 @@ MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
 KEPT_CONDITION = 50.0
 """The most that the Gram matrix of columns that stay as they are may magnify them in the sample: half as far as in a
 piece, which may be worse."""
+FREED_BYTES = 2**24
+"""Of an array that is freed before any other: glibc keeps memory for arrays as large as any that it has seen freed, and
+gives that of larger ones back to the system, which clears each page anew."""
 LEAST_SQUARE = 1e-280
 """Of a column's norm: so it, and the squares of the numbers that count in it, keep all their digits."""
 
@@ -204,6 +207,7 @@ def reduced(chunks: Iterable[Chunk], *, lasting: bool = False) -> tuple[int, Arr
 
     Chunks that are `lasting`, as are those of a list, are not drawn into a buffer that is used again.
     """
+    np.empty(FREED_BYTES, np.uint8)
     pieces = regrouped(chunks, lasting or isinstance(chunks, list | tuple))
     first = next(pieces, None)
     if first is None:

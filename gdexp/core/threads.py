@@ -16,6 +16,11 @@ DRAWN_AHEAD = 8
 """Items that `ahead` holds ready: enough that drawing does not stop while the caller computes."""
 
 
+def usable_cores() -> int:
+    """Return on how many cores this process may run."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yield function(item) for each of `items`, in their order, computed by the caller and a thread on each other core.
 
@@ -27,7 +32,7 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
     if len(first) < 2:
         yield from map(function, first)
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     results: deque[Future[Result]] = deque()
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from gdexp.core.errors import DataError
 from gdexp.core.factor import Array, Chunk
-from gdexp.core.threads import ahead
+from gdexp.core.threads import ahead, usable_cores
 from gdexp.data.pages import check_pages
 
 # pyarrow is imported where it is used: it takes longer to import than everything else that a run needs.
@@ -185,7 +185,9 @@ def _parquet_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
             _check_type(file.schema_arrow.field(name).type, f"{path!r}, column {shown(name)}", name == names[-1])
         check_pages(path, file.metadata, set(names))
         rows = 0
-        for batch in file.iter_batches(max(PARQUET_NUMBERS // len(names), 1), columns=names):
+        # On two cores Arrow's threads only get in the way of those that work on what was read before.
+        threads = usable_cores() > 2
+        for batch in file.iter_batches(max(PARQUET_NUMBERS // len(names), 1), columns=names, use_threads=threads):
             rows += batch.num_rows
             yield [batch.column(name) for name in names]
         if rows != file.metadata.num_rows:
