@@ -244,11 +244,12 @@ def joined(piece: list[Chunk]) -> Chunk:
     """Return the parts of a piece as one."""
     if len(piece) == 1:
         return piece[0]
-    X, y = np.empty((sum(len(part) for _, part in piece), piece[0][0].shape[1])), np.concatenate([y for _, y in piece])
-    last = 0
-    for part, _ in piece:
-        first, last = last, last + len(part)
-        copy_rows(part, X[first:last])
+    y = np.concatenate([target for _, target in piece])
+    X = np.empty((len(y), piece[0][0].shape[1]))
+    filled = 0
+    for features, _ in piece:
+        copy_rows(features, X[filled : filled + len(features)])
+        filled += len(features)
     return X, y
 
 
