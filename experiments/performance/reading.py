@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from experiments.performance.results import Aim, Case, Settings, check_same
 from experiments.performance.stores import losses, opened, without_statistics
 from experiments.performance.sweeps import MANY, learning_rates, many_runs, record_many
 from gdexp import load_sweep
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 POINTS_OF_A_CHART = 320
 """How many points of a curve the UI asks for."""
@@ -33,8 +29,11 @@ def children(store: Path) -> list[str]:
         return [run for (run,) in connection.execute(CHILDREN)]
 
 
-def histories(client: MlflowClient, runs: Sequence[str]) -> dict[str, Array]:
-    """Return the losses of `runs` as MLflow's client reads them, run by run."""
+def histories(store: Path, runs: Sequence[str]) -> dict[str, Array]:
+    """Return the losses of `runs` as a client of MLflow reads them, run by run."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{store}")
     return {run: np.array([point.value for point in client.get_metric_history(run, "mse")]) for run in runs}
 
 
@@ -47,8 +46,6 @@ def queried_losses(store: Path) -> int:
 
 def reading_row(settings: Settings) -> list[Case]:
     """Row 9: a sweep of 1,000 runs as frames and as a report, against MLflow's client on every tenth run."""
-    from mlflow import MlflowClient
-
     rates, seeds, steps = settings.size(50, 2), settings.size(20, 2), settings.size(1000, 20)
     folder = settings.folder("reading")
     swept = [f"lr={learning_rates(rates)}", "init=near_zero", f"seed=range({seeds})", "plots=none"]
@@ -62,23 +59,19 @@ def reading_row(settings: Settings) -> list[Case]:
     report_command = ["-m", "gdexp.report", "--out", "report"]
     # The first use of each costs more, once: to extrapolate it would make it cost more for every run.
     load_sweep(uri=f"sqlite:///{ours}")
-    histories(MlflowClient(f"sqlite:///{stock}"), timed[:1])
+    histories(stock, timed[:1])
     samples = interleaved(
         [
             Contender("gdexp", "gdexp", lambda: load_sweep(uri=f"sqlite:///{ours}")),
             Contender(
                 "get_metric_history a run",
                 "peer",
-                lambda: histories(MlflowClient(f"sqlite:///{stock}"), timed),
+                lambda: histories(stock, timed),
                 f"the store as MLflow leaves it; {note}",
                 scale,
             ),
             Contender(
-                "get_metric_history a run, gdexp's statistics",
-                "peer",
-                lambda: histories(MlflowClient(f"sqlite:///{ours}"), timed),
-                note,
-                scale,
+                "get_metric_history a run, gdexp's statistics", "peer", lambda: histories(ours, timed), note, scale
             ),
             Contender("one SQL query for all losses", "limit", lambda: queried_losses(ours)),
             Contender(
