@@ -84,7 +84,7 @@ def training(cases: Sequence[Case]) -> Figure | None:
     left.set_xlabel("steps K")
     right.set_xlabel("rows n")
     left.set_ylabel("seconds (median)")
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, ncols=2, loc="lower center")
     return figure
 
 

@@ -60,6 +60,7 @@ def reading_row(settings: Settings) -> list[Case]:
     # The first use of each costs more, once: to extrapolate it would make it cost more for every run.
     load_sweep(uri=f"sqlite:///{ours}")
     histories(stock, timed[:1])
+    histories(ours, timed[:1])
     samples = interleaved(
         [
             Contender("gdexp", "gdexp", lambda: load_sweep(uri=f"sqlite:///{ours}")),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import gcd
 from typing import TypeAlias
 
 import numpy as np
@@ -34,8 +35,9 @@ BLOCK_NUMBERS = 5 * 2**10
 columns are 2**18 or more."""
 BLOCKS = 54
 """Blocks that one call of NumPy multiplies: with far fewer, threads wait for the interpreter's lock."""
-FEW_COLUMNS = 8
-"""With fewer, BLAS multiplies two rows side by side in less time than one below the other."""
+FEW_COLUMNS, FULL_COLUMNS = 8, 4
+"""With fewer, BLAS multiplies rows side by side in less time than one below the other; such a multiple fills the
+registers that it multiplies with."""
 STACKS = 4
 """Such calls that a thread carries out before it hands in a factor: with half as many, the checks and the merge take a
 tenth of the time or more. So many are 50,000 rows of 20 features: round numbers of rows leave no short last piece."""
@@ -44,13 +46,16 @@ FEWEST_BLOCKS = 16
 SAMPLE_ROWS = 16
 """Rows for each column, evenly spread, whose factor the preconditioner is."""
 MOST_GROWTH, WORST_CONDITION = 2e2, 1e2
-"""How far the preconditioner, and the Gram matrix, may magnify rounding errors."""
+"""The most that the preconditioner may magnify rounding errors, and the largest condition number of a piece's Gram
+matrix, its columns in units of their sizes in the sample."""
 KEPT_CONDITION = 50.0
-"""The most that the Gram matrix of columns that stay as they are may magnify them in the sample: half as far as in a
-piece, which may be worse."""
+"""The largest condition number in the sample of the Gram matrix of columns that stay as they are, scaled to norm 1:
+half of WORST_CONDITION, as a later piece may be worse."""
+COPIED_COLUMNS = 4
+"""No more are copied one by one out of wider rows: NumPy is slow with short rows that lie apart."""
 FREED_BYTES = 2**24
-"""Of an array that is freed before any other: glibc keeps memory for arrays as large as any that it has seen freed, and
-gives that of larger ones back to the system, which clears each page anew."""
+"""The size of an array that is freed before any other. From then on glibc takes smaller ones from memory that this
+process keeps, up to twice as much, where otherwise the system would clear pages for each."""
 LEAST_SQUARE = 1e-280
 """Of a column's norm: so it, and the squares of the numbers that count in it, keep all their digits."""
 
@@ -143,8 +148,11 @@ class Preconditioner:
 def products_of_columns(rows: Array) -> Array:
     """Return the sum of A^T A, of shape (columns, columns), over blocks A of `rows`, (blocks, rows, columns)."""
     blocks, height, columns = rows.shape
-    # BLAS is slow with few columns: then two rows side by side are one, and half of what is multiplied is left out.
-    side = 2 if columns < FEW_COLUMNS and height % 2 == 0 else 1
+    # BLAS is slow with few columns, least so with a multiple of four: then as many rows side by side as make one are
+    # one row, and the products of one with another are left out.
+    side = FULL_COLUMNS // gcd(FULL_COLUMNS, columns)
+    if columns >= FEW_COLUMNS or height % side:
+        side = 1
     rows = rows.reshape(blocks, height // side, side * columns)
     products = (rows.swapaxes(1, 2) @ rows).sum(axis=0)
     return np.asarray(products.reshape(side, columns, side, columns).trace(axis1=0, axis2=2))
@@ -179,7 +187,7 @@ def cholesky_factor(X: Array, y: Array, preconditioner: Preconditioner | None) -
 def block_rows(columns: int) -> int:
     """Return how many rows of so many columns one product of matrices takes."""
     rows = BLOCK_NUMBERS // columns
-    return rows - rows % 2
+    return rows - rows % FULL_COLUMNS
 
 
 def piece_rows(columns: int) -> int:
@@ -202,13 +210,13 @@ def stacks(X: Array, y: Array) -> Iterator[Chunk]:
     yield X[None, whole:], y[None, whole:]
 
 
-def reduced(chunks: Iterable[Chunk], *, lasting: bool = False) -> tuple[int, Array]:
+def reduced(chunks: Iterable[Chunk], *, copy: bool = True) -> tuple[int, Array]:
     """Return how many rows `chunks` hold and the R factor of [X, 1, y] over them, in their order.
 
-    Chunks that are `lasting`, as are those of a list, are not drawn into a buffer that is used again.
+    With `copy=False` no chunk may be overwritten once it is drawn, else the result is wrong; a list needs no copies.
     """
     np.empty(FREED_BYTES, np.uint8)
-    pieces = regrouped(chunks, lasting or isinstance(chunks, list | tuple))
+    pieces = regrouped(chunks, copy=copy and not isinstance(chunks, list | tuple))
     first = next(pieces, None)
     if first is None:
         raise DataError("the data have no row")
@@ -244,22 +252,15 @@ def joined(piece: list[Chunk]) -> Chunk:
     """Return the parts of a piece as one."""
     if len(piece) == 1:
         return piece[0]
+    features = [X for X, _ in piece]
     y = np.concatenate([target for _, target in piece])
-    X = np.empty((len(y), piece[0][0].shape[1]))
-    filled = 0
-    for features, _ in piece:
-        copy_rows(features, X[filled : filled + len(features)])
-        filled += len(features)
+    d = features[0].shape[1]
+    if d > COPIED_COLUMNS or features[0].flags.c_contiguous:
+        return np.concatenate(features), y
+    X = np.empty((len(y), d))
+    for k in range(d):
+        np.concatenate([rows[:, k] for rows in features], out=X[:, k], casting="unsafe")
     return X, y
-
-
-def copy_rows(rows: Array, to: Array) -> None:
-    """Copy `rows` of features: a few columns one by one, as NumPy is slow with short rows that lie apart."""
-    if rows.shape[1] < FEW_COLUMNS:
-        for column, copy in zip(rows.T, to.T, strict=True):
-            copy[:] = column
-    else:
-        to[:] = rows
 
 
 def with_ones(X: Array, y: Array) -> Array:
@@ -269,11 +270,11 @@ def with_ones(X: Array, y: Array) -> Array:
     return rows
 
 
-def regrouped(chunks: Iterable[Chunk], lasting: bool) -> Iterator[list[Chunk]]:
+def regrouped(chunks: Iterable[Chunk], *, copy: bool) -> Iterator[list[Chunk]]:
     """Yield the rows in pieces of equal size, the last of what is left, however `chunks` cut them.
 
-    A piece is the list of the parts of chunks that it takes, copies of those that are not `lasting`. Raises DataError
-    for a chunk whose shape does not fit.
+    A piece is the list of the parts of chunks that it takes, or of their copies. Raises DataError for a chunk whose
+    shape does not fit.
     """
     piece: list[Chunk] = []
     missing, d = 0, None
@@ -291,7 +292,7 @@ def regrouped(chunks: Iterable[Chunk], lasting: bool) -> Iterator[list[Chunk]]:
                 missing = piece_rows(d + 2)
             rows = slice(taken, min(taken + missing, len(y)))
             part = (X[rows], y[rows])
-            piece.append(part if lasting else (part[0].copy(), part[1].copy()))
+            piece.append((part[0].copy(), part[1].copy()) if copy else part)
             missing, taken = missing - len(part[1]), rows.stop
             if not missing:
                 yield piece

@@ -61,14 +61,14 @@ class LeastSquares:
         return cls.from_chunks([(features, target)])
 
     @classmethod
-    def from_chunks(cls, chunks: Iterable[Chunk], *, lasting: bool = False) -> LeastSquares:
+    def from_chunks(cls, chunks: Iterable[Chunk], *, copy: bool = True) -> LeastSquares:
         """Return the problem of all rows in `chunks`, read once.
 
         Each chunk is a pair of features (rows, d) and target (rows,). A list, or any other iterable that can
-        be read again, is kept for the iterative engine; an iterator is not. Chunks that are `lasting`, as those of a
-        list are, stay as they are while others are drawn: they are not copied.
+        be read again, is kept for the iterative engine; an iterator is not. With `copy=False` no chunk may be
+        overwritten once it is drawn, else the result is wrong; a list needs no copies.
         """
-        n, factor = reduced(chunks, lasting=lasting)
+        n, factor = reduced(chunks, copy=copy)
         return cls(n, factor, None if isinstance(chunks, Iterator) else chunks)
 
     def merge(self, other: LeastSquares) -> LeastSquares:

@@ -71,10 +71,10 @@ def mapped(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield `items`, the next DRAWN_AHEAD of which another thread draws while one is in use.
+    """Yield `items`; once the second is in use, another thread draws the next DRAWN_AHEAD.
 
-    What drawing an item raises is raised here, at the latest after the items before it. Fewer than three items start
-    no thread.
+    What drawing an item raises is raised here, at the latest after the items before it. Fewer than two items start no
+    thread. A caller who stops waits for no more than the item that is being drawn.
     """
     end = object()
     first = list(islice(items, 2))
@@ -83,6 +83,9 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         return
     with ThreadPoolExecutor(1) as thread:
         pending = deque(thread.submit(next, items, end) for _ in range(DRAWN_AHEAD))
-        while (item := pending.popleft().result()) is not end:
-            pending.append(thread.submit(next, items, end))
-            yield cast("Item", item)
+        try:
+            while (item := pending.popleft().result()) is not end:
+                pending.append(thread.submit(next, items, end))
+                yield cast("Item", item)
+        finally:
+            thread.shutdown(cancel_futures=True)

@@ -137,7 +137,7 @@ class Reading:
 
     def part(self) -> Part:
         """Read the rows, and return what is kept of them; the fingerprint is of the names and of every number."""
-        problem = LeastSquares.from_chunks(self.chunks(), lasting=True)
+        problem = LeastSquares.from_chunks(self.chunks(), copy=False)
         return Part(problem, self._digest.hexdigest(), self.sample, self._stride)
 
 

@@ -185,7 +185,7 @@ def _parquet_batches(path: str, names: list[str]) -> Iterator[list[Any]]:
             _check_type(file.schema_arrow.field(name).type, f"{path!r}, column {shown(name)}", name == names[-1])
         check_pages(path, file.metadata, set(names))
         rows = 0
-        # On two cores Arrow's threads only get in the way of those that work on what was read before.
+        # On one core or two Arrow's threads only get in the way of those that work on what was read before.
         threads = usable_cores() > 2
         for batch in file.iter_batches(max(PARQUET_NUMBERS // len(names), 1), columns=names, use_threads=threads):
             rows += batch.num_rows

@@ -137,6 +137,22 @@ def test_items_ahead_are_drawn_by_another_thread_and_not_more_than_it_holds_read
     results.close()  # type: ignore[attr-defined]
 
 
+def test_a_caller_who_stops_early_waits_for_one_item_that_is_drawn_ahead() -> None:
+    drawn: list[int] = []
+
+    def slow() -> Iterator[int]:
+        for number in numbers(100, drawn):
+            time.sleep(0.05)
+            yield number
+
+    results = ahead(slow())
+    for _ in range(3):
+        next(results)
+    before = len(drawn)
+    results.close()  # type: ignore[attr-defined]
+    assert len(drawn) <= before + 1
+
+
 @pytest.mark.parametrize("use", [ahead, lambda items: mapped(lambda number: number, items)], ids=["ahead", "mapped"])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
 def test_what_drawing_an_item_raises_is_raised_to_the_caller(

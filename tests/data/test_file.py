@@ -147,6 +147,17 @@ def test_a_file_of_many_blocks_is_reduced_as_its_rows_are(monkeypatch: pytest.Mo
     assert read_again.mse == pytest.approx(descend(direct, lr=0.1, start=zero(direct), stopping=few).mse)
 
 
+def test_a_parquet_file_is_the_same_data_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(0).normal(size=(300_000, 2))
+    file = parquet_file({"a": X[:, 0], "b": X[:, 1], "y": X @ [1, 2]})
+    read = []
+    for cores in (1, 2, 4):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
+        whole, _, _ = dataset.reduced(file.table(), shifted=False)
+        read.append((whole.sha256, whole.problem.factor.tobytes()))
+    assert read[0] == read[1] == read[2]
+
+
 def test_a_file_that_has_changed_is_read_again() -> None:
     first = load(csv_file("x,y\n1,2\n"))
     assert load(csv_file("x,y\n1,2\n1,3\n")).problem.n == 2
