@@ -23,7 +23,7 @@ CSV_HEADER, CSV_BLOCK = 2**24, 2**20
 """Characters in which a CSV file must have named its columns; bytes that are parsed at once: no row may be longer."""
 TOO_LONG = ("straddles two block boundaries", "cannot infer number of columns")
 """What Arrow says of a row that does not fit into a block."""
-PARQUET_NUMBERS, PARQUET_BUFFER = 2**18, 2**20
+PARQUET_NUMBERS, PARQUET_BUFFER = 2**19, 2**18
 """Numbers of a Parquet file that are decoded at once, and bytes of a column that are read at once."""
 
 
