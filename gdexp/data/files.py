@@ -220,7 +220,8 @@ def _numbers(column: Any, place: str, first_row: int, is_target: bool) -> Array:
     elif column.null_count:
         row, fault = column.is_null().index(True).as_py(), "the value is missing"
     else:
-        values: Array = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        # Unlike to_numpy this imports no pandas.
+        values = np.asarray(np.from_dlpack(column.cast(pa.float64(), safe=False)), np.float64)
         if np.isfinite(values).all():
             return values
         row = int(np.argmin(np.isfinite(values)))

@@ -27,6 +27,19 @@ def test_help_configuration_and_refusals_import_nothing_heavy(tmp_path: Path, ar
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_on_a_file_imports_no_pandas(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("x,y\n1,2\n2,3\n3,5\n")
+    program = (
+        "import sys\n"
+        "sys.argv[1:] = ['data=file', 'data.path=d.csv', 'data.target=y', 'plots=none']\n"
+        "from gdexp.cli import main\n"
+        "main()\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True False"
+
+
 def test_importing_the_library_imports_nothing_heavy() -> None:
     program = f"import sys, gdexp, gdexp.core; print(sorted(set(sys.modules) & set({(*HEAVY, 'hydra')!r})))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
