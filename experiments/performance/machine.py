@@ -9,6 +9,8 @@ import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from gdexp.core.threads import usable_cores
+
 PACKAGES = ("gdexp", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "hydra-core", "mlflow", "SQLAlchemy")
 PEERS = ("jax", "torch", "scikit-learn", "benchopt")
 
@@ -28,7 +30,7 @@ def described() -> list[tuple[str, str]]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
         ("processor", processor()),
-        ("cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())),
+        ("cores", str(usable_cores())),
         ("memory", f"{memory:.0f} GiB"),
         ("load of the last minute", f"{os.getloadavg()[0]:.1f} processes when the report was written"),
         ("system", platform.system()),
